@@ -1,0 +1,22 @@
+"""The base of every domain value: frozen, and strict about what it is given."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _require_offset(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a domain datetime carries its offset")
+    return value
+
+
+Instant = Annotated[datetime, AfterValidator(_require_offset)]
+"""A point in time with an offset; the store hands them out in UTC."""
+
+
+class Frozen(BaseModel):
+    """A value that never changes; `model_copy(update=...)` makes its successor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

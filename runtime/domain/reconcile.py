@@ -1,0 +1,102 @@
+"""Reconciliation: what a manifest changes in a workspace's jobs (semantics J3)."""
+
+from collections.abc import Mapping, Sequence
+
+from runtime.domain.jobs import Job, JobDefinition, hash_definition
+from runtime.domain.model import Frozen
+from runtime.domain.requirements import WorkspaceRequirements, missing_group_message
+from runtime.domain.triggers import parse_trigger
+from runtime.errors import InvalidError
+
+
+class Plan(Frozen):
+    """What a deploy does, job by job; a dry run returns the same plan (semantics J3)."""
+
+    added: tuple[JobDefinition, ...] = ()
+    updated: tuple[JobDefinition, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    archived: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def reconcile(
+    wanted: Sequence[JobDefinition],
+    actual: Mapping[str, Job],
+    deployment_module: str | None,
+    requirements: WorkspaceRequirements | None = None,
+) -> Plan:
+    """Compare a manifest's jobs with those of the workspace.
+
+    A job is updated when its definition's hash differs, or when it was archived and is named again; jobs last
+    deployed from `deployment_module` and no longer named are archived. An ad-hoc deploy (module None) archives
+    nothing.
+
+    Raises:
+        InvalidError: a job is named twice, or waits for a job that exists neither in the manifest nor the workspace.
+    """
+    refs = [definition.job_ref for definition in wanted]
+    duplicate = next((ref for ref in refs if refs.count(ref) > 1), None)
+    if duplicate:
+        raise InvalidError(f"job `{duplicate}` is declared twice in this manifest", code="job_duplicate")
+
+    archived = [
+        ref
+        for ref, job in actual.items()
+        if deployment_module is not None
+        and job.archived_at is None
+        and job.version.deployment_module == deployment_module
+        and ref not in refs
+    ]
+    surviving = {ref for ref, job in actual.items() if job.archived_at is None} - set(archived) | set(refs)
+    _check_upstreams(wanted, surviving)
+
+    added, updated, unchanged = [], [], []
+    for definition in wanted:
+        job = actual.get(definition.job_ref)
+        if job is None:
+            added.append(definition)
+        elif _differs(job, definition, deployment_module):
+            updated.append(definition)
+        else:
+            unchanged.append(definition.job_ref)
+    return Plan(
+        added=tuple(added),
+        updated=tuple(updated),
+        unchanged=tuple(unchanged),
+        archived=tuple(sorted(archived)),
+        warnings=tuple(_warnings(wanted, requirements)),
+    )
+
+
+def _differs(job: Job, definition: JobDefinition, deployment_module: str | None) -> bool:
+    """Whether a deploy makes a new version; taking a job over from another module is a change, an ad-hoc launch not."""
+    moved = deployment_module is not None and job.version.deployment_module != deployment_module
+    return job.archived_at is not None or moved or job.version.definition_hash != hash_definition(definition.raw)
+
+
+def _check_upstreams(wanted: Sequence[JobDefinition], surviving: set[str]) -> None:
+    for definition in wanted:
+        upstreams = [
+            trigger.expression
+            for trigger in map(parse_trigger, definition.declared_triggers)
+            if trigger.type in ("job.success", "job.fail")
+        ]
+        upstreams += [constraint.partition(":")[2] for constraint in definition.freshness]
+        for upstream in upstreams:
+            if upstream not in surviving:
+                raise InvalidError(
+                    f"job `{definition.job_ref}` waits for `{upstream}`, which is no job of this workspace",
+                    code="job_upstream",
+                    hint="deploy both together, or correct the reference",
+                )
+
+
+def _warnings(wanted: Sequence[JobDefinition], requirements: WorkspaceRequirements | None) -> list[str]:
+    if requirements is None:
+        return []
+    return [
+        f"job `{definition.job_ref}`: {missing_group_message(requirements, group)}"
+        for definition in wanted
+        for group in definition.dependency_groups
+        if group not in requirements.groups
+    ]

@@ -1,0 +1,164 @@
+"""One SQLite file, one writer, a few readers.
+
+WAL lets readers go on while the writer writes. Every write happens inside `transaction()`, one at a time, in an
+immediate transaction, so what a use case decided on is what it finds when it commits. `synchronous=FULL`: what has
+been committed survives a power cut. Schema versions are numbered SQL files applied in order at start.
+"""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from runtime.errors import StoreError
+
+Row = sqlite3.Row
+_READERS = 4
+_MIGRATION_NAME = re.compile(r"(\d{4})_\w+\.sql")
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class Connection:
+    """A thin, typed door to one connection: SQL with named or positional parameters in, rows out."""
+
+    def __init__(self, raw: aiosqlite.Connection) -> None:
+        self._raw = raw
+
+    async def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> int:
+        """Run one statement; returns how many rows it changed."""
+        cursor = await self._raw.execute(sql, parameters)
+        changed = cursor.rowcount
+        await cursor.close()
+        return changed
+
+    async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each set of parameters."""
+        cursor = await self._raw.executemany(sql, parameters)
+        await cursor.close()
+
+    async def one(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Row | None:
+        """The first row, or None."""
+        rows = list(await self._raw.execute_fetchall(sql, parameters))
+        return rows[0] if rows else None
+
+    async def all(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+        """All rows."""
+        return list(await self._raw.execute_fetchall(sql, parameters))
+
+    async def value(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = await self.one(sql, parameters)
+        return row[0] if row is not None else None
+
+
+class Database:
+    """The open database. Make it with `Database.open`."""
+
+    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
+        self.path = path
+        self._writer = writer
+        self._write_lock = asyncio.Lock()
+        self._all_readers = readers
+        self._idle_readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        for reader in readers:
+            self._idle_readers.put_nowait(reader)
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open or create the database and bring its schema up to date.
+
+        Raises:
+            StoreError: the file cannot be opened, is no database, or was written by a newer version of this program.
+        """
+        opened: list[aiosqlite.Connection] = []
+        try:
+            path.touch(mode=0o600)  # before SQLite makes it with whatever the umask allows
+            writer = await _connect(path)
+            opened.append(writer)
+            await _migrate(writer, path)
+            opened += [await _connect(path) for _ in range(_READERS)]
+        except (sqlite3.Error, OSError) as error:
+            await _close_all(opened)
+            raise StoreError(f"cannot open the database `{path}`: {error}", hint="check its owner and disk") from error
+        except StoreError:
+            await _close_all(opened)
+            raise
+        return cls(path, opened[0], opened[1:])
+
+    async def close(self) -> None:
+        """Finish the write under way, fold the write-ahead log into the file, close every connection."""
+        async with self._write_lock:
+            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            await _close_all([*self._all_readers, self._writer])
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """The writer, alone, inside a transaction that commits at the end or rolls back on any exception."""
+        async with self._write_lock:
+            await self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield Connection(self._writer)
+            except BaseException:
+                # Shielded: a cancelled caller must not leave the only writer inside a transaction.
+                await asyncio.shield(self._writer.rollback())
+                raise
+            await asyncio.shield(self._writer.commit())
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A reader, for one consistent look at the store."""
+        reader = await self._idle_readers.get()
+        try:
+            await reader.execute("BEGIN")
+            yield Connection(reader)
+        finally:
+            await asyncio.shield(reader.rollback())
+            self._idle_readers.put_nowait(reader)
+
+
+def migrations() -> list[tuple[int, str]]:
+    """The numbered schema steps, ascending: (version, SQL)."""
+    folder = resources.files("runtime.store") / "migrations"
+    found = [(match, entry) for entry in folder.iterdir() if (match := _MIGRATION_NAME.fullmatch(entry.name))]
+    return sorted((int(match[1]), entry.read_text(encoding="utf-8")) for match, entry in found)
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    for pragma in _PRAGMAS:
+        await connection.execute(pragma)
+    return connection
+
+
+async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:
+    row = next(iter(await writer.execute_fetchall("PRAGMA user_version")))
+    present, steps = int(row[0]), migrations()
+    newest = steps[-1][0]
+    if present > newest:
+        raise StoreError(
+            f"`{path}` has schema {present}, this program knows schemas up to {newest}",
+            code="schema_too_new",
+            hint="run the newer version again, or restore a backup made by this one",
+        )
+    for version, sql in steps:
+        if version > present:
+            # One script, one transaction: a step is applied whole or not at all.
+            await writer.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {version};\nCOMMIT;")
+
+
+async def _close_all(connections: Iterable[aiosqlite.Connection]) -> None:
+    for connection in connections:
+        await connection.close()
