@@ -7,9 +7,10 @@ through a change of clocks. All results are UTC.
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from runtime.domain.triggers import parse_trigger
+from runtime.errors import InvalidError
 
 Window = tuple[datetime, datetime]
 """Half-open `[start, end)`, both UTC."""
@@ -24,11 +25,17 @@ def elapsed_ticks(cron: str, now: datetime, timezone: str) -> Window:
         cron: What `schedule:` holds.
         now: Any aware datetime.
         timezone: IANA name in which the expression is read (semantics T1).
+
+    Raises:
+        InvalidError: the expression is well formed but never comes, such as 30 February.
     """
     zone = ZoneInfo(timezone)
     ticks = croniter(cron, now.astimezone(zone).replace(tzinfo=None) + _EPSILON)
-    last: datetime = ticks.get_prev(datetime)
-    previous: datetime = ticks.get_prev(datetime)
+    try:
+        last: datetime = ticks.get_prev(datetime)
+        previous: datetime = ticks.get_prev(datetime)
+    except CroniterBadDateError:
+        raise InvalidError(f"the schedule `{cron}` never comes", code="trigger") from None
     return previous.replace(tzinfo=zone).astimezone(UTC), last.replace(tzinfo=zone).astimezone(UTC)
 
 

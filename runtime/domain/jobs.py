@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import TypeAdapter, ValidationError
 
-from runtime.domain.model import Frozen, Instant
+from runtime.domain.model import Frozen, Instant, ProfileName
 from runtime.domain.refs import job_label, split_job_ref
 from runtime.domain.triggers import TIMED_TYPES, default_trigger, parse_trigger
 from runtime.errors import InvalidError
@@ -49,7 +49,7 @@ class JobDefinition(Frozen):
     grace_seconds: float
     intercept_signals: bool
     dependency_groups: tuple[str, ...]
-    required_profile: str | None
+    required_profile: ProfileName | None
     timezone: str
     display_name: str | None
     pipeline_name: str | None
@@ -71,13 +71,12 @@ class JobDefinition(Frozen):
     @property
     def triggers(self) -> list[str]:
         """Declared triggers and the synthetic ones that selectors match: tags, `manual:` and the pipeline's name."""
-        expanded = list(self.declared_triggers)
         synthetic = [f"tag:{tag}" for tag in self.tags]
         if self.is_manual:
             synthetic.append(f"manual:{self.job_ref}")
         if self.pipeline_name:
             synthetic.append(f"pipeline_name:{self.pipeline_name}")
-        return expanded + [trigger for trigger in synthetic if trigger not in expanded]
+        return list(dict.fromkeys([*self.declared_triggers, *synthetic]))
 
 
 class Job(Frozen):
@@ -129,10 +128,9 @@ def normalise_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefi
         entry_point = EntryPoint.model_validate(
             {key: raw["entry_point"].get(key) for key in ("module", "function", "job_type", "launcher")}
         )
-        fields = _fields(raw, engine_version)
+        definition = JobDefinition(entry_point=entry_point, raw=dict(raw), **_fields(raw, engine_version))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidError(f"job `{_ref_of(raw)}`: {_explain(error)}", code="job_definition") from error
-    definition = JobDefinition(entry_point=entry_point, raw=dict(raw), **fields)
     _check(definition)
     return definition
 
@@ -179,7 +177,7 @@ def _fields(raw: Mapping[str, Any], engine_version: int) -> dict[str, Any]:
         "grace_seconds": timeout.get("grace_period", DEFAULT_GRACE_SECONDS),
         "intercept_signals": execute.get("intercept_signals", True),
         "dependency_groups": require.get("dependency_groups") or (),
-        "required_profile": require.get("profile"),
+        "required_profile": require.get("profile") or None,
         "timezone": require.get("timezone") or "UTC",
         "display_name": expose.get("display_name"),
         "pipeline_name": deliver.get("pipeline_name"),

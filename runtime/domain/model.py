@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 
 def _require_offset(value: datetime) -> datetime:
@@ -14,6 +14,10 @@ def _require_offset(value: datetime) -> datetime:
 
 Instant = Annotated[datetime, AfterValidator(_require_offset)]
 """A point in time with an offset; the store hands them out in UTC."""
+
+PROFILE_NAME = r"\w[\w.-]{0,99}"
+ProfileName = Annotated[str, StringConstraints(pattern=f"^{PROFILE_NAME}$")]
+"""A profile's name becomes part of paths, so nothing like `../other` may be one."""
 
 
 class Frozen(BaseModel):

@@ -1,8 +1,11 @@
 """Profiles: which of a configuration's files a run sees (semantics J6)."""
 
+import re
 from collections.abc import Collection, Iterable
 
 from runtime.domain.jobs import JobType
+from runtime.domain.model import PROFILE_NAME
+from runtime.errors import InvalidError
 
 PROD = "prod"
 ACCESS = "access"
@@ -25,8 +28,14 @@ def profiles_present(relative_paths: Iterable[str]) -> list[str]:
 
 
 def choose_profile(job_type: JobType, required: str | None, present: Collection[str]) -> str:
-    """The profile of a run: the required one, else `prod`, or `access` for interactive jobs where it is configured."""
+    """The profile of a run: the required one, else `prod`, or `access` for interactive jobs where it is configured.
+
+    Raises:
+        InvalidError: the required one is no name for a profile.
+    """
     if required:
+        if not re.fullmatch(PROFILE_NAME, required):
+            raise InvalidError(f"`{required}` is not a profile name", code="profile")
         return required
     return ACCESS if job_type == "interactive" and ACCESS in present else PROD
 

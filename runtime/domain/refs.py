@@ -1,5 +1,6 @@
 """Job references: `jobs.<section>.<name>` or `jobs.<name>`, and what people type instead (semantics J1)."""
 
+import re
 from collections.abc import Sequence
 
 from runtime.errors import ConflictError, InvalidError, NotFoundError
@@ -9,18 +10,19 @@ DASHBOARD_JOB_REF = "jobs.workspace.dashboard"
 """The workspace dashboard, which the SDK adds to every `__deployment__` manifest."""
 
 _RESERVED = "py"  # would clash with `.py` paths
+_PART = re.compile(r"[\w-]+")  # names are identifiers, but a script `load-shop.py` is the job `jobs.load-shop`
 
 
 def split_job_ref(job_ref: str) -> tuple[str | None, str]:
     """Split a full reference into (section, name); the section is None for `jobs.<name>`.
 
     Raises:
-        InvalidError: not a reference, or a part is not a Python identifier, or is the reserved word `py`.
+        InvalidError: not a reference, a part holds more than letters, digits, `_` and `-`, or is the reserved `py`.
     """
     if not job_ref.startswith(PREFIX):
         raise InvalidError(f"`{job_ref}` is not a job reference: it does not start with `{PREFIX}`", code="job_ref")
     parts = job_ref[len(PREFIX) :].split(".")
-    if len(parts) not in (1, 2) or not all(part.isidentifier() for part in parts):
+    if len(parts) not in (1, 2) or not all(_PART.fullmatch(part) for part in parts):
         raise InvalidError(
             f"`{job_ref}` is not a job reference: write `jobs.<section>.<name>` or `jobs.<name>`", code="job_ref"
         )

@@ -46,16 +46,16 @@ class Run(Frozen):
     trigger: str
     profile: str
     refresh: bool
-    interval_start: Instant | None
-    interval_end: Instant | None
-    prev_run_id: UUID | None
-    triggered_by: UUID | None
-    reason: str | None
-    exit_code: int | None
+    interval_start: Instant | None = None
+    interval_end: Instant | None = None
+    prev_run_id: UUID | None = None
+    triggered_by: UUID | None = None
+    reason: str | None = None
+    exit_code: int | None = None
     created_at: Instant
     updated_at: Instant
-    started_at: Instant | None
-    ended_at: Instant | None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
 
     @property
     def is_final(self) -> bool:

@@ -28,10 +28,15 @@ TRIGGER_TYPES: tuple[TriggerType, ...] = get_args(TriggerType)
 TIMED_TYPES: tuple[TriggerType, ...] = ("schedule", "every")
 JOB_TYPE_SELECTORS = ("batch", "interactive", "stream", "job")
 MINIMUM_PERIOD_SECONDS = 60.0
+MAXIMUM_PERIOD_SECONDS = 100 * 366 * 86400.0
+"""A century: beyond that the arithmetic of dates gives up."""
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PERIOD = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-_HTTP = re.compile(r"(?P<port>\d+)?(?P<path>/.*)?")
+# A query or a fragment is no part of the path.
+_HTTP = re.compile(r"(?!//|[?#])(?P<port>[0-9]+)?(?P<path>/[^?#]*)?([?#].*)?")
+# `fromisoformat` would take any separator between date and time.
+_ISO_TIME = re.compile(r"[0-9]{4}-?([0-9]{2}-?[0-9]{2}|W[0-9]{2}(-?[0-9])?)([Tt ][0-9].*)?")
 
 
 class Trigger(Frozen):
@@ -139,15 +144,19 @@ def _every(text: str, expression: str) -> Trigger:
         raise _refuse(text, "the period must be like `5m`, `1h` or `1d`") from None
     if not seconds >= MINIMUM_PERIOD_SECONDS:
         raise _refuse(text, "the shortest period is one minute")
+    if seconds > MAXIMUM_PERIOD_SECONDS:
+        raise _refuse(text, "the longest period is a century")
     return Trigger(type="every", text=text, expression=expression, period_seconds=seconds)
 
 
 def _once(text: str, expression: str) -> Trigger:
+    if not _ISO_TIME.fullmatch(expression):
+        raise _refuse(text, "not an ISO 8601 time")
     try:
         at = datetime.fromisoformat(expression)
-    except ValueError:
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise _refuse(text, "not an ISO 8601 time") from None
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     return Trigger(type="once", text=text, expression=expression, at=at)
 
 

@@ -8,8 +8,8 @@ been committed survives a power cut. Schema versions are numbered SQL files appl
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -105,27 +105,42 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """The writer, alone, inside a transaction that commits at the end or rolls back on any exception."""
+        """The writer, alone, inside a transaction that commits at the end or rolls back on any exception.
+
+        A caller cancelled while it commits cannot know whether it did.
+
+        Raises:
+            StoreError: SQLite refused a statement, or the commit.
+        """
         async with self._write_lock:
-            await self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield Connection(self._writer)
-            except BaseException:
-                # Shielded: a cancelled caller must not leave the only writer inside a transaction.
-                await asyncio.shield(self._writer.rollback())
-                raise
-            await asyncio.shield(self._writer.commit())
+            with _translated("written"):
+                try:
+                    await self._writer.execute("BEGIN IMMEDIATE")
+                    yield Connection(self._writer)
+                    await asyncio.shield(self._writer.commit())
+                except BaseException:
+                    # Shielded: a cancelled caller must not leave the only writer inside a transaction. A statement
+                    # under way ends before it, a commit that succeeded leaves it nothing to do.
+                    await asyncio.shield(self._writer.rollback())
+                    raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
-        """A reader, for one consistent look at the store."""
+        """A reader, for one consistent look at the store.
+
+        Raises:
+            StoreError: SQLite refused a statement.
+        """
         reader = await self._idle_readers.get()
         try:
-            await reader.execute("BEGIN")
-            yield Connection(reader)
+            with _translated("read"):
+                await reader.execute("BEGIN")
+                yield Connection(reader)
         finally:
-            await asyncio.shield(reader.rollback())
-            self._idle_readers.put_nowait(reader)
+            try:
+                await asyncio.shield(reader.rollback())
+            finally:  # even if cancelled meanwhile: the next one's BEGIN queues up behind the rollback
+                self._idle_readers.put_nowait(reader)
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -135,11 +150,23 @@ def migrations() -> list[tuple[int, str]]:
     return sorted((int(match[1]), entry.read_text(encoding="utf-8")) for match, entry in found)
 
 
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"the database could not be {what}: {error}") from error
+
+
 async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    for pragma in _PRAGMAS:
-        await connection.execute(pragma)
+    try:
+        connection.row_factory = sqlite3.Row
+        for pragma in _PRAGMAS:
+            await connection.execute(pragma)
+    except BaseException:
+        await connection.close()  # its thread would outlive everything
+        raise
     return connection
 
 

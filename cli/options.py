@@ -1,0 +1,24 @@
+"""Options that several commands share, and the way to the session."""
+
+from typing import Annotated
+
+import typer
+
+from cli.session import Session
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, with the API's own field names.")]
+FollowOption = Annotated[
+    bool, typer.Option("--follow", "-f", help="Show status changes and log lines until the run has ended.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]
+RefreshOption = Annotated[bool, typer.Option("--refresh", help="Full reload; also of the jobs downstream.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Name every file that differs.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most so many, the newest.")]
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session of the running command."""
+    session = context.find_object(Session)
+    if session is None:
+        raise RuntimeError("a command ran outside the root command")
+    return session

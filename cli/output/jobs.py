@@ -1,0 +1,156 @@
+"""How jobs and runs are shown."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cli.output.console import Column, Output, status_style
+
+if TYPE_CHECKING:
+    from runtime.wire.jobs import DetailedScriptResponse, ScriptResponse
+    from runtime.wire.run_details import DetailedRunResponse
+
+_JOB_COLUMNS = (
+    Column("Job"),
+    Column("Label", is_wide=True),
+    Column("Type"),
+    Column("Version"),
+    Column("Trigger", is_wide=True),
+    Column("Next run"),
+    Column("Last run"),
+    Column("Status", status_style),
+)
+_RUN_COLUMNS = (
+    Column("Job"),
+    Column("Run"),
+    Column("Status", status_style),
+    Column("Trigger", is_wide=True),
+    Column("Profile"),
+    Column("Started"),
+    Column("Ended"),
+    Column("Duration"),
+    Column("Reason", is_wide=True),
+)
+
+
+def job_label(job: "ScriptResponse") -> str:
+    """What a person calls a job: the daemon's label, else the last part of its reference."""
+    return job.name or job.job_ref.rsplit(".", 1)[-1]
+
+
+def short_ref(job_ref: str) -> str:
+    """The reference without its prefix, which every command takes."""
+    return job_ref.removeprefix("jobs.")
+
+
+def show_jobs(output: Output, jobs: "Sequence[DetailedScriptResponse]", *, as_json: bool) -> None:
+    """A list of jobs."""
+    if as_json:
+        output.json([job.to_wire() for job in jobs])
+        return
+    if not jobs:
+        output.message("no jobs")
+        return
+    output.table(_JOB_COLUMNS, [_job_row(output, job) for job in jobs])
+
+
+def show_job(output: Output, job: "DetailedScriptResponse", *, as_json: bool) -> None:
+    """Everything about one job."""
+    if as_json:
+        output.json(job.to_wire())
+        return
+    run = job.last_run
+    output.fields(
+        (
+            ("Job", job.job_ref),
+            ("Label", job_label(job)),
+            ("Description", job.description or ""),
+            ("Type", job.script_type),
+            ("Entry point", entry_point(job.job_definition)),
+            ("Version", str(job.version)),
+            ("Deployed from", job.deployment_module or "ad hoc"),
+            ("Archived", "yes" if job.archived else ""),
+            ("Profile", job.profile or ""),
+            ("Default trigger", job.default_trigger or ""),
+            ("Triggers", ", ".join(job.triggers or ())),
+            ("Freshness", ", ".join(job.freshness or ())),
+            ("Interval from", output.time(job.interval_start)),
+            ("Interval to", output.time(job.interval_end)),
+            ("Next run", output.time(job.next_scheduled_run)),
+            ("Last run", f"{run.number} {run.status}" if run else ""),
+            ("URL", job.script_url or ""),
+            ("Public link", job.public_url or ""),
+            ("Changed", output.time(job.date_updated)),
+            ("Created", output.time(job.date_added)),
+        )
+    )
+
+
+def show_runs(output: Output, runs: "Sequence[DetailedRunResponse]", *, as_json: bool) -> None:
+    """A list of runs, the newest last, where the eye is when the command ends."""
+    if as_json:
+        output.json([run.to_wire() for run in runs])
+        return
+    if not runs:
+        output.message("no runs")
+        return
+    output.table(_RUN_COLUMNS, [_run_row(output, run) for run in reversed(runs)])
+
+
+def show_run(output: Output, run: "DetailedRunResponse", *, as_json: bool) -> None:
+    """Everything about one run."""
+    if as_json:
+        output.json(run.to_wire())
+        return
+    output.fields(
+        (
+            ("Job", run.script.job_ref),
+            ("Run", str(run.number)),
+            ("Status", run.status),
+            ("Reason", run.reason or ""),
+            ("Exit code", "" if run.exit_code is None else str(run.exit_code)),
+            ("Trigger", run.trigger),
+            ("Profile", run.profile or ""),
+            ("Interval from", output.time(run.interval_start)),
+            ("Interval to", output.time(run.interval_end)),
+            ("Created", output.time(run.date_added)),
+            ("Started", output.time(run.time_started)),
+            ("Ended", output.time(run.time_ended)),
+            ("Duration", output.duration(run.duration)),
+            ("Id", str(run.id)),
+        )
+    )
+
+
+def entry_point(definition: dict[str, Any]) -> str:
+    """`module::function`, or the module alone."""
+    point = definition.get("entry_point") or {}
+    module, function = point.get("module") or "", point.get("function")
+    return f"{module}::{function}" if function else module
+
+
+def _job_row(output: Output, job: "DetailedScriptResponse") -> tuple[str, ...]:
+    run = job.last_run
+    return (
+        short_ref(job.job_ref),
+        job_label(job),
+        job.script_type,
+        str(job.version),
+        job.default_trigger or "",
+        output.time(job.next_scheduled_run),
+        output.time((run.time_started or run.date_added) if run else None),
+        run.status if run else "",
+    )
+
+
+def _run_row(output: Output, run: "DetailedRunResponse") -> tuple[str, ...]:
+    return (
+        short_ref(run.script.job_ref),
+        str(run.number),
+        run.status,
+        run.trigger,
+        run.profile or "",
+        output.time(run.time_started),
+        output.time(run.time_ended),
+        output.duration(run.duration),
+        run.reason or "",
+    )

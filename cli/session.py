@@ -1,0 +1,169 @@
+"""One command's surroundings: its options, where it writes, the daemon it talks to and the workspace it is about."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from cli.output.console import Output
+from cli.workspace.root import find_root, require_root
+from cli.workspace.settings import RuntimeTable, read_runtime_table, write_runtime_table
+from runtime.errors import InvalidError, NotFoundError
+from runtime.wire.addresses import find_socket
+from runtime.wire.endpoint import Endpoint, parse_endpoint, socket_endpoint
+
+if TYPE_CHECKING:
+    from runtime.wire.client import RuntimeClient
+    from runtime.wire.identities import MeResponse, WorkspaceResponse
+
+URL_VARIABLE = "DLT_RUNTIME_URL"
+
+# httpx comes with a command line of its own, whose import costs 100 ms; without it httpx imports just as well.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """Options that every command takes, wherever on the line they stand."""
+
+    url: str | None = None
+    workspace: str | None = None
+    timestamps: bool = False
+    debug: bool = False
+    interactive: bool = True
+
+
+@dataclass
+class Session:
+    """Finds things out when they are first needed, and once."""
+
+    options: GlobalOptions = field(default_factory=GlobalOptions)
+
+    @cached_property
+    def output(self) -> Output:
+        """Where words go."""
+        return Output(timestamps=self.options.timestamps)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person is there to answer."""
+        return self.options.interactive and sys.stdin.isatty() and sys.stderr.isatty()
+
+    @cached_property
+    def root(self) -> Path:
+        """The workspace directory. Raises NotFoundError if the command runs in none."""
+        return require_root(Path.cwd())
+
+    @cached_property
+    def settings(self) -> RuntimeTable:
+        """What the workspace directory says about its runtime; nothing when there is no such directory."""
+        root = find_root(Path.cwd())
+        return read_runtime_table(root) if root else RuntimeTable()
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """The daemon: the option, the environment, the workspace's settings, else this machine's socket."""
+        if given := self.options.url or os.environ.get(URL_VARIABLE):
+            return parse_endpoint(given)
+        if configured := self.settings.own_api_base_url:
+            return parse_endpoint(configured, auth_base_url=self.settings.auth_base_url)
+        return socket_endpoint(find_socket())
+
+    @cached_property
+    def client(self) -> "RuntimeClient":
+        """The client of that daemon, with this person's tokens."""
+        return connect(self.endpoint)
+
+    @cached_property
+    def workspace_id(self) -> UUID:
+        """The workspace that is asked about: the option, else the one this directory is connected to.
+
+        Raises:
+            NotFoundError: the option names no workspace of the caller, or the directory is not connected.
+        """
+        if self.options.workspace:
+            return owned_workspace(self.client.me(), self.options.workspace).id
+        if self.settings.workspace_id:
+            return self.settings.workspace_id
+        where = "this directory" if find_root(Path.cwd()) else "a directory that is no workspace"
+        raise NotFoundError(
+            f"{where} is not connected to a workspace of the daemon",
+            code="workspace_unconnected",
+            hint="`dlt-runtime login` connects it; `--workspace NAME` asks about another one",
+        )
+
+    def connect_directory(self) -> UUID:
+        """As `workspace_id`, but a directory that is not connected is connected now, to the workspace of its name.
+
+        That workspace is created if the caller owns none of that name; the id is written to `.dlt/config.toml`.
+        """
+        if self.options.workspace or self.settings.workspace_id:
+            return self.workspace_id
+        return self.remember_workspace(self.choose_workspace(self.root.name))
+
+    def choose_workspace(self, name: str) -> "WorkspaceResponse":
+        """The caller's workspace of a name or id, created if there is none of that name.
+
+        Raises:
+            NotFoundError: an id that is no workspace of the caller.
+        """
+        me = self.client.me()
+        try:
+            chosen = owned_workspace(me, name)
+        except NotFoundError:
+            if as_uuid(name):
+                raise
+            chosen = self.client.create_workspace(me.primary_organization.id, name)
+            self.output.message(f"created workspace `{chosen.name}`")
+        return chosen
+
+    def remember_workspace(self, workspace: "WorkspaceResponse") -> UUID:
+        """Write down that this directory belongs to a workspace of the daemon."""
+        write_runtime_table(self.root, {"workspace_id": str(workspace.id)})
+        self.settings = read_runtime_table(self.root)
+        self.output.message(f"connected `{self.root}` to workspace `{workspace.name}`")
+        return workspace.id
+
+
+def connect(endpoint: Endpoint) -> "RuntimeClient":
+    """A client for a daemon; tests replace this."""
+    from cli.credentials import keeper_for
+    from cli.version import user_agent
+    from runtime.wire.client import RuntimeClient
+
+    keeper = keeper_for(endpoint.url) if endpoint.needs_login else None
+    return RuntimeClient(endpoint, keeper=keeper, user_agent=user_agent())
+
+
+def owned_workspace(me: "MeResponse", name_or_id: str) -> "WorkspaceResponse":
+    """The workspace that the caller owns under a name or id.
+
+    Raises:
+        NotFoundError: none.
+        InvalidError: several of that name; the message lists their ids.
+    """
+    owned = [membership.workspace for membership in me.workspaces if membership.role == "owner"]
+    found = [one for one in owned if str(one.id) == name_or_id.lower()] or [
+        one for one in owned if one.name == name_or_id
+    ]
+    if not found:
+        raise NotFoundError(
+            f"you own no workspace `{name_or_id}` on this daemon",
+            code="workspace_unknown",
+            hint="`dlt-runtime workspace list` shows yours",
+        )
+    if len(found) > 1:
+        ids = ", ".join(str(one.id) for one in found)
+        raise InvalidError(f"several workspaces are named `{name_or_id}`: say which by id: {ids}", code="workspace")
+    return found[0]
+
+
+def as_uuid(text: str) -> UUID | None:
+    """The UUID that a text is, or None."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

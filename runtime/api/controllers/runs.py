@@ -1,0 +1,127 @@
+"""Runs: looking at them, starting one, cancelling."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from litestar import Controller, get, post
+from litestar.params import Parameter
+
+from runtime.api import render
+from runtime.api.access import access
+from runtime.api.dependencies import Limit, Offset, Principal, Services, Starting
+from runtime.dispatch.jobs import Triggered, TriggerInput
+from runtime.dispatch.runs import RunView
+from runtime.errors import InvalidError, NotFoundError
+from runtime.store.runs import RunFilter
+from runtime.wire.jobs import JobType, TriggeredJob
+from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
+from runtime.wire.runs import BulkCancelRequest, BulkCancelResponse, CreateRunRequest, RunStatus, RunStatusFilter
+
+_ZONE = "IANA zone in which `start` and `end` are meant where they carry no offset"
+
+
+class RunController(Controller):
+    """Runs of one workspace."""
+
+    path = "/v1/workspaces/{workspace_id:uuid}/runs"
+    opt = access("workspace")
+    tags = ("runs",)
+
+    @get(summary="Runs, newest first")
+    async def list_runs(
+        self,
+        workspace_id: UUID,
+        services: Services,
+        script_id: UUID | None = None,
+        status: RunStatus | None = None,
+        status_filter: RunStatusFilter | None = None,
+        script_type: JobType | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        tz: Annotated[str, Parameter(description=_ZONE)] = "UTC",
+        include_system_runs: bool = False,
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> ListRunsResponse:
+        """A page of them; those of the runtime's own jobs only if asked for."""
+        wanted = RunFilter(
+            job_id=script_id,
+            status=status,
+            status_filter=status_filter,
+            job_type=script_type,
+            start=_in_zone(start, tz),
+            end=_in_zone(end, tz),
+            include_system=include_system_runs,
+        )
+        page = await services.runs.list(workspace_id, wanted, limit, offset)
+        items = [render.detailed_run(view) for view in page.items]
+        return ListRunsResponse(items=items, limit=limit, offset=offset, total=page.total)
+
+    @post(summary="Start one run")
+    async def create_run(
+        self, workspace_id: UUID, data: CreateRunRequest, services: Services, principal: Principal
+    ) -> TriggeredJob:
+        """`mode` `when_not_running` answers with the active run if there is one."""
+        job = data.script_id_or_ref_or_secret
+        if data.mode == "when_not_running":
+            view = await services.jobs.get(workspace_id, job)
+            if view.last_run and not view.last_run.is_final:
+                running = Triggered(view.job, view.last_run.trigger, (data.trigger,), "triggered", view.last_run)
+                return render.triggered(running)
+        wanted = TriggerInput(profile=data.profile, refresh=data.refresh)
+        return render.triggered(await services.jobs.start(principal, workspace_id, job, data.trigger, wanted))
+
+    @post("/cancel", summary="Cancel the newest active run of each job")
+    async def cancel_many(
+        self, workspace_id: UUID, data: BulkCancelRequest, services: Services, principal: Principal
+    ) -> BulkCancelResponse:
+        """A dry run only says which those are."""
+        done = await services.runs.cancel_jobs(principal, workspace_id, data.job_refs, dry_run=data.dry_run)
+        return render.cancelled(done)
+
+    @get("/latest", summary="The newest run")
+    async def latest(
+        self, workspace_id: UUID, services: Services, script_id: UUID | None = None
+    ) -> DetailedRunResponse:
+        """Of the workspace or of one job."""
+        return render.detailed_run(await services.runs.latest(workspace_id, script_id))
+
+    @get("/{run_id:uuid}", summary="One run")
+    async def get_run(
+        self,
+        workspace_id: UUID,
+        run_id: UUID,
+        services: Services,
+        principal: Principal,
+        starting: Starting,
+        script_id: UUID | None = None,
+    ) -> DetailedRunResponse:
+        """With its job."""
+        view = await find_run(services, workspace_id, run_id, script_id)
+        return render.detailed_run(view, starting.status(principal, view.run))
+
+    @post("/{run_id:uuid}/cancel", summary="Cancel one run")
+    async def cancel(
+        self, workspace_id: UUID, run_id: UUID, services: Services, principal: Principal
+    ) -> DetailedRunResponse:
+        """It is asked to stop, then made to (semantics S2)."""
+        return render.detailed_run(await services.runs.cancel(principal, workspace_id, run_id))
+
+
+async def find_run(services: Services, workspace_id: UUID, run_id: UUID, script_id: UUID | None) -> RunView:
+    """A run of the workspace, and of one job if that is given; NotFoundError if there is none such."""
+    view = await services.runs.get(workspace_id, run_id)
+    if script_id not in (None, view.job.id):
+        raise NotFoundError(f"job `{view.job.job_ref}` has this run, not the job asked for", code="run_not_found")
+    return view
+
+
+def _in_zone(at: datetime | None, zone: str) -> datetime | None:
+    if at is None or at.tzinfo is not None:
+        return at
+    try:
+        return at.replace(tzinfo=ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InvalidError(f"`tz`: `{zone}` is not an IANA time zone", code="invalid") from None

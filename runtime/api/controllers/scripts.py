@@ -1,0 +1,114 @@
+"""Jobs, under the contract's name for them, scripts."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, Request, delete, get, post, put
+
+from runtime.api import render
+from runtime.api.access import access
+from runtime.api.dependencies import Limit, Offset, Principal, Services, Starting
+from runtime.dispatch.jobs import TriggerInput
+from runtime.wire.jobs import (
+    ArchivedFilter,
+    DetailedScriptResponse,
+    JobType,
+    ListScriptsResponse,
+    ListScriptVersionsResponse,
+    ScriptResponse,
+    ScriptVersionResponse,
+    TriggerJobsRequest,
+    TriggerJobsResponse,
+)
+
+_ARCHIVED: dict[ArchivedFilter, bool | None] = {"all": None, "true": True, "false": False}
+
+
+class ScriptController(Controller):
+    """A job is named by its identifier or its reference."""
+
+    path = "/v1/workspaces/{workspace_id:uuid}/scripts"
+    opt = access("workspace")
+    tags = ("scripts",)
+
+    @get(summary="Jobs, by reference")
+    async def list_scripts(
+        self,
+        workspace_id: UUID,
+        services: Services,
+        script_type: JobType | None = None,
+        archived: ArchivedFilter = "false",
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> ListScriptsResponse:
+        """A page of them, with their newest runs."""
+        page = await services.jobs.list(workspace_id, script_type, _ARCHIVED[archived], limit, offset)
+        items = [render.detailed_script(view) for view in page.items]
+        return ListScriptsResponse(items=items, limit=limit, offset=offset, total=page.total)
+
+    @post("/trigger", summary="Start jobs")
+    async def trigger(
+        self,
+        workspace_id: UUID,
+        data: TriggerJobsRequest,
+        request: Request[Any, Any, Any],
+        services: Services,
+        principal: Principal,
+        starting: Starting,
+    ) -> TriggerJobsResponse:
+        """Those that selectors match and those named; a dry run only says which."""
+        wanted = TriggerInput(
+            selectors=data.selectors or (),
+            job_refs=data.job_refs or (),
+            profile=data.profile,
+            refresh=data.refresh,
+            dry_run=data.dry_run,
+        )
+        triggered = await services.jobs.trigger(principal, workspace_id, wanted)
+        for item in triggered:
+            if item.run and item.job.version.definition.entry_point.job_type == "batch":
+                starting.remember(principal, request.headers.get("user-agent", ""), data, item.run)
+        return TriggerJobsResponse(triggered=[render.triggered(item) for item in triggered])
+
+    @get("/{script_id_or_ref:str}", summary="One job")
+    async def get_script(self, workspace_id: UUID, script_id_or_ref: str, services: Services) -> DetailedScriptResponse:
+        """With its newest run."""
+        return render.detailed_script(await services.jobs.get(workspace_id, script_id_or_ref))
+
+    @put("/{script_id_or_ref:str}/archive", summary="Archive a job")
+    async def archive(
+        self, workspace_id: UUID, script_id_or_ref: str, services: Services, principal: Principal
+    ) -> ScriptResponse:
+        """It keeps its runs and logs and starts no more; doing it twice changes nothing."""
+        view = await services.jobs.archive(principal, workspace_id, script_id_or_ref)
+        return render.script(view.job, view.profile)
+
+    @delete("/{script_id_or_ref:str}/archive", status_code=200, summary="Undo archiving")
+    async def unarchive(
+        self, workspace_id: UUID, script_id_or_ref: str, services: Services, principal: Principal
+    ) -> ScriptResponse:
+        """Doing it twice changes nothing."""
+        view = await services.jobs.unarchive(principal, workspace_id, script_id_or_ref)
+        return render.script(view.job, view.profile)
+
+    @get("/{script_id_or_ref:str}/versions", summary="Versions of a job, newest first")
+    async def list_versions(
+        self,
+        workspace_id: UUID,
+        script_id_or_ref: str,
+        services: Services,
+        limit: Limit = 100,
+        offset: Offset = 0,
+    ) -> ListScriptVersionsResponse:
+        """A page of them."""
+        page = await services.jobs.versions(workspace_id, script_id_or_ref, limit, offset)
+        items = [render.script_version(item) for item in page.items]
+        return ListScriptVersionsResponse(items=items, limit=limit, offset=offset, total=page.total)
+
+    @get("/{script_id_or_ref:str}/versions/{script_version_id_or_version:str}", summary="One version of a job")
+    async def get_version(
+        self, workspace_id: UUID, script_id_or_ref: str, script_version_id_or_version: str, services: Services
+    ) -> ScriptVersionResponse:
+        """By identifier or number, or `latest`."""
+        version = await services.jobs.version(workspace_id, script_id_or_ref, script_version_id_or_version)
+        return render.script_version(version)

@@ -1,0 +1,36 @@
+"""What handlers are given, by name: the services, who asks, and where in a list they are."""
+
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.di import Provide
+from litestar.params import Dependency, Parameter
+
+from runtime.api.compatibility import StartingOnce
+from runtime.dispatch import services as dispatch
+from runtime.domain import identities
+from runtime.settings import Settings as DaemonSettings
+
+# Not validated: they are ours, and the framework would try to take dataclasses apart.
+Services = Annotated[dispatch.Services, Dependency(skip_validation=True)]
+Principal = Annotated[identities.Principal, Dependency(skip_validation=True)]
+Settings = Annotated[DaemonSettings, Dependency(skip_validation=True)]
+Starting = Annotated[StartingOnce, Dependency(skip_validation=True)]
+
+Limit = Annotated[int, Parameter(ge=0, le=1000, description="most items to answer with")]
+Offset = Annotated[int, Parameter(ge=0, description="how many items to pass over")]
+
+
+def provide(services: dispatch.Services, settings: DaemonSettings) -> dict[str, Provide]:
+    """The dependencies of an application."""
+    starting = StartingOnce()
+    return {
+        "services": Provide(lambda: services, sync_to_thread=False),
+        "settings": Provide(lambda: settings, sync_to_thread=False),
+        "starting": Provide(lambda: starting, sync_to_thread=False),
+        "principal": Provide(_principal, sync_to_thread=False),
+    }
+
+
+def _principal(request: Request[identities.Principal, Any, Any]) -> identities.Principal:
+    return request.user

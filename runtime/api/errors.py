@@ -1,0 +1,90 @@
+"""Every error as one shape of body: `{"status_code", "detail", "extra"?}`; the only place that knows statuses.
+
+The public client shows `detail`, which must be a string, and fails on an `extra` that is null.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
+from runtime.errors import (
+    ConflictError,
+    InvalidError,
+    JobRuntimeError,
+    NotFoundError,
+    RefusedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from runtime.wire.errors import ErrorResponse
+
+log = structlog.get_logger()
+
+_STATUSES: dict[type[JobRuntimeError], int] = {
+    InvalidError: 400,
+    UnauthenticatedError: 401,
+    RefusedError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    UnavailableError: 503,
+}
+_INTERNAL = "something went wrong inside the runtime; its log says what"
+
+
+def _answer(
+    status_code: int,
+    detail: str,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[dict[str, Any]]:
+    body = ErrorResponse(status_code=status_code, detail=detail, extra=dict(extra) if extra else None)
+    return Response(body.to_wire(), status_code=status_code, headers=headers, media_type="application/json")
+
+
+def _expected(request: Request[Any, Any, Any], error: JobRuntimeError) -> Response[dict[str, Any]]:
+    status_code = next((_STATUSES[family] for family in type(error).__mro__ if family in _STATUSES), 500)
+    if status_code >= 500:
+        log.error(error.message, action="request", path=request.url.path, code=error.code, exc_info=error.__cause__)
+    extra = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
+    return _answer(status_code, error.message, extra, {"WWW-Authenticate": "Bearer"} if status_code == 401 else None)
+
+
+def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, Any]]:
+    """A body or parameter that does not fit; the first fault becomes the sentence, all of them go into `extra`."""
+    faults = [fault for fault in error.extra or [] if isinstance(fault, dict)]
+    detail = error.detail
+    if faults:
+        first = faults[0]
+        detail = f"`{first.get('key') or 'body'}`: {first.get('message', 'not valid')}"
+    return _answer(400, detail, {"code": "invalid", "errors": [_plain(fault) for fault in faults]})
+
+
+def _plain(fault: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(fault[key]) for key in ("key", "source", "message") if key in fault}
+
+
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    """What the framework itself refuses: unknown paths, wrong methods, bodies too large."""
+    if error.status_code >= 500:
+        return _unexpected(request, error)
+    detail = error.detail
+    if isinstance(error, NotFoundException):
+        detail = f"there is nothing at `{request.url.path}`"
+    return _answer(error.status_code, detail, headers=error.headers)
+
+
+def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    log.error("A request failed unexpectedly", action="request", path=request.url.path, exc_info=error)
+    return _answer(500, _INTERNAL, {"code": "internal"})
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    JobRuntimeError: _expected,
+    ValidationException: _invalid,
+    HTTPException: _http,
+    Exception: _unexpected,
+}

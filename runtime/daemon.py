@@ -1,0 +1,189 @@
+"""The composition root: builds every part in order, serves, and closes them in reverse.
+
+SIGTERM and SIGINT end it in this order: no new connections, requests under way get a moment, runs are let go of (their
+processes go on and the next daemon finds them), the last log lines are stored, the database is closed.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+
+from runtime.api.app import create_app
+from runtime.api.protocol import PeerProtocol
+from runtime.auth.keys import load_or_create_signing_key
+from runtime.auth.tokens import TokenSigner
+from runtime.dispatch.accounts import AccountService
+from runtime.dispatch.changes import Changes
+from runtime.dispatch.clock import system_clock
+from runtime.dispatch.configurations import ConfigurationService
+from runtime.dispatch.deployments import DeploymentService
+from runtime.dispatch.executor import Executor
+from runtime.dispatch.jobs import JobService
+from runtime.dispatch.lifecycle import Lifecycle
+from runtime.dispatch.log_writer import LogWriter
+from runtime.dispatch.manifests import ManifestService
+from runtime.dispatch.preparation import Preparation
+from runtime.dispatch.runs import RunService
+from runtime.dispatch.services import Services
+from runtime.dispatch.workspaces import WorkspaceService
+from runtime.environments.builder import EnvironmentBuilder
+from runtime.errors import JobRuntimeError, UnavailableError
+from runtime.listeners import open_tcp_listener, open_unix_listener
+from runtime.log_output import configure_logging
+from runtime.packages.sealing import Sealer, load_or_create_key
+from runtime.runner.logs import LogTail
+from runtime.runner.runner import Runner
+from runtime.sandbox.network import NetworkHolders
+from runtime.service_manager import notify
+from runtime.settings import Settings
+from runtime.store.database import Database
+from runtime.store.packages import delete_orphan_blobs
+
+log = structlog.get_logger()
+
+_PRIVATE_UMASK = 0o077
+_LAST_REQUESTS_SECONDS = 3
+
+
+def run_daemon(settings: Settings) -> int:
+    """Serve until a signal ends it; returns the process's exit status.
+
+    An error at the start is one line on stderr, not a traceback.
+    """
+    os.umask(_PRIVATE_UMASK)
+    configure_logging(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+    except JobRuntimeError as error:
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"error: {error.message}{hint}\n")
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    async with AsyncExitStack() as parts:
+        parts.enter_context(_sole_daemon(settings.state_dir))
+        unix = parts.enter_context(open_unix_listener(settings.socket, settings.auth.admin_group))
+        parts.callback(settings.socket.unlink, missing_ok=True)
+        tcp = parts.enter_context(open_tcp_listener(*settings.listen_address))
+        services = await parts.enter_async_context(_services(settings))
+        host, port = tcp.getsockname()[:2]
+        app = create_app(services, settings.model_copy(update={"listen": f"{host}:{port}"}))
+        server = _Server(
+            uvicorn.Config(
+                app,
+                http=PeerProtocol,
+                lifespan="on",
+                proxy_headers=False,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+                timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
+            )
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.stop)
+        log.info("serving", action="daemon.ready", socket=str(settings.socket), listen=f"{host}:{port}")
+        notify("READY=1")
+        await server.serve(sockets=[unix, tcp])
+        notify("STOPPING=1")
+    log.info("stopped; live runs go on", action="daemon.stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: it would raise the signal again before our parts are closed."""
+
+    capture_signals = nullcontext  # type: ignore[assignment]
+
+    def stop(self) -> None:
+        """Take no more connections, finish what is under way."""
+        self.should_exit = True
+
+
+@asynccontextmanager
+async def _services(settings: Settings) -> AsyncIterator[Services]:
+    """Build the parts below the API; close them in reverse."""
+    state, clock, changes = settings.state_dir, system_clock, Changes()
+    async with AsyncExitStack() as parts:
+        scratch = _empty_directory(state / "tmp")
+        database = await Database.open(state / "runtime.db")
+        parts.push_async_callback(database.close)
+        async with database.transaction() as connection:
+            await delete_orphan_blobs(connection)
+
+        sealer = Sealer(load_or_create_key(state / "keys" / "sealing.key", "sealing.key"))
+        signer = TokenSigner(load_or_create_signing_key(state / "keys" / "signing.key"))
+        network = NetworkHolders(state, settings.runs.network)
+        runner = Runner(state, network)
+        environments = EnvironmentBuilder(
+            state,
+            settings.environments,
+            database,
+            system_files=runner.system_files,
+            network_entry=network.entry,
+            now=clock,
+        )
+        await environments.sweep()
+
+        writer = LogWriter(database, changes, clock)
+        parts.push_async_callback(writer.flush)
+        tail = await parts.enter_async_context(LogTail(runner.live_dir))
+        preparation = Preparation(database, state, environments, sealer)
+        lifecycle = Lifecycle(database, changes, writer, preparation, runner, tail, clock)
+        executor = Executor(database, changes, lifecycle, settings.runs.max_running)
+        parts.push_async_callback(executor.close)
+
+        services = Services(
+            accounts=AccountService(database, signer, settings.auth, clock),
+            workspaces=WorkspaceService(database, clock),
+            deployments=DeploymentService(database, scratch, settings.limits, clock),
+            configurations=ConfigurationService(database, scratch, settings.limits, sealer, clock),
+            manifests=ManifestService(database, changes, clock),
+            jobs=JobService(database, changes, clock),
+            runs=RunService(database, changes, executor, clock),
+        )
+        await executor.start()
+        yield services
+
+
+@contextmanager
+def _sole_daemon(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory for this process alone.
+
+    Raises:
+        UnavailableError: another daemon holds it, or it cannot be made.
+    """
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (state_dir / "lock").open("w")
+    except OSError as error:
+        raise UnavailableError(
+            f"the state directory `{state_dir}` cannot be used: {error.strerror}", hint="see --state-dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnavailableError(
+                f"another daemon uses the state directory `{state_dir}`", hint="stop it, or use --state-dir"
+            ) from None
+        yield
+
+
+def _empty_directory(path: Path) -> Path:
+    """A directory for what does not outlive the daemon; what the last one left is removed."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(mode=0o700)
+    return path

@@ -1,0 +1,247 @@
+"""Looking at jobs, archiving them, and starting them by hand or by selector."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from runtime.dispatch.changes import Changes
+from runtime.dispatch.clock import Clock
+from runtime.dispatch.lookup import require, uuid_or_text, version_or_id
+from runtime.dispatch.starting import StartRequest, start_job
+from runtime.domain.identities import Principal
+from runtime.domain.jobs import Job, JobType, JobVersion
+from runtime.domain.profiles import choose_profile
+from runtime.domain.runs import Run, TriggerOutcome
+from runtime.domain.triggers import match_selectors, pick_trigger
+from runtime.errors import ConflictError, InvalidError, NotFoundError
+from runtime.store import audit, packages, runs
+from runtime.store import jobs as store
+from runtime.store.database import Connection, Database
+from runtime.store.paging import Page
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as shown: with the profile it would run with now, and its newest run."""
+
+    job: Job
+    profile: str
+    last_run: Run | None
+
+
+@dataclass(frozen=True)
+class Triggered:
+    """What came of starting one job; `run` is None where it did not start, and `reason` says why."""
+
+    job: Job
+    trigger: str
+    matched: tuple[str, ...]
+    outcome: TriggerOutcome
+    run: Run | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class TriggerInput:
+    """Which jobs to start: by selectors over their triggers, by reference, or both."""
+
+    selectors: Sequence[str] = ()
+    job_refs: Sequence[str] = ()
+    profile: str | None = None
+    refresh: bool = False
+    dry_run: bool = False
+
+
+class JobService:
+    """Reads jobs and starts them."""
+
+    def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:
+        self._database = database
+        self._changes = changes
+        self._clock = clock
+
+    async def list(
+        self, workspace_id: UUID, job_type: JobType | None, archived: bool | None, limit: int, offset: int
+    ) -> Page[JobView]:
+        """A page of jobs by reference; None filters nothing."""
+        async with self._database.read() as connection:
+            page = await store.list_jobs(
+                connection, workspace_id, job_type=job_type, archived=archived, limit=limit, offset=offset
+            )
+            latest = await runs.latest_runs(connection, workspace_id)
+            profiles = await _profiles(connection, workspace_id)
+        return Page([_view(job, latest.get(job.id), profiles) for job in page.items], page.total)
+
+    async def get(self, workspace_id: UUID, id_or_ref: str) -> JobView:
+        """One job by identifier or reference.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        async with self._database.read() as connection:
+            job = await find_job(connection, workspace_id, id_or_ref)
+            last = await runs.latest_run(connection, workspace_id, job.id)
+            return _view(job, last, await _profiles(connection, workspace_id))
+
+    async def versions(self, workspace_id: UUID, id_or_ref: str, limit: int, offset: int) -> Page[JobVersion]:
+        """The versions of a job, newest first."""
+        async with self._database.read() as connection:
+            job = await find_job(connection, workspace_id, id_or_ref)
+            return await store.list_versions(connection, job, limit, offset)
+
+    async def version(self, workspace_id: UUID, id_or_ref: str, which: str) -> JobVersion:
+        """One version of a job: `latest`, an identifier or a number."""
+        async with self._database.read() as connection:
+            job = await find_job(connection, workspace_id, id_or_ref)
+            if which == "latest":
+                return job.version
+            found = await store.find_version(connection, job.id, version_or_id(which))
+        return require(found, f"job `{job.job_ref}` has no version `{which}`")
+
+    async def archive(self, principal: Principal, workspace_id: UUID, id_or_ref: str) -> JobView:
+        """Keep a job from running; its runs and logs stay. Archiving twice changes nothing."""
+        return await self._set_archived(principal, workspace_id, id_or_ref, archived=True)
+
+    async def unarchive(self, principal: Principal, workspace_id: UUID, id_or_ref: str) -> JobView:
+        """Undo `archive`."""
+        return await self._set_archived(principal, workspace_id, id_or_ref, archived=False)
+
+    async def trigger(self, principal: Principal, workspace_id: UUID, wanted: TriggerInput) -> Sequence[Triggered]:
+        """Start every job that the input matches, all in one transaction; a dry run only says which those are.
+
+        A job named by reference starts by its default trigger, else by `manual:<ref>`.
+
+        Raises:
+            InvalidError: neither selectors nor references were given.
+            NotFoundError: a reference names no job.
+            ConflictError: a named job is archived, or nothing has been deployed.
+        """
+        if not wanted.selectors and not wanted.job_refs:
+            raise InvalidError("give at least one selector or job reference", code="trigger_nothing")
+        if wanted.dry_run:
+            async with self._database.read() as connection:
+                chosen = await _choose(connection, workspace_id, wanted)
+            return [Triggered(job, trigger, matched, "triggered") for job, trigger, matched in chosen]
+        async with self._database.transaction() as connection:
+            chosen = await _choose(connection, workspace_id, wanted)
+            triggered = [
+                await self._start(connection, principal, wanted, job, trigger, matched)
+                for job, trigger, matched in chosen
+            ]
+            await audit.record(
+                connection,
+                at=self._clock(),
+                user_id=principal.user.id,
+                workspace_id=workspace_id,
+                action="job.trigger",
+                subject=", ".join([*wanted.selectors, *wanted.job_refs]),
+                detail={"runs": [str(item.run.id) for item in triggered if item.run]},
+            )
+        self._changes.announce(workspace_id, PENDING_RUNS)
+        return triggered
+
+    async def start(
+        self, principal: Principal, workspace_id: UUID, id_or_ref: str, trigger: str, request: TriggerInput
+    ) -> Triggered:
+        """Start one job by one of its triggers.
+
+        Raises:
+            InvalidError: the job has no such trigger.
+        """
+        async with self._database.transaction() as connection:
+            job = await _find_startable(connection, workspace_id, id_or_ref)
+            triggers = job.version.definition.triggers
+            if trigger not in triggers:
+                raise InvalidError(f"`{trigger}` is no trigger of `{job.job_ref}`", code="trigger_unknown")
+            started = await self._start(connection, principal, request, job, trigger, (trigger,))
+        self._changes.announce(workspace_id, PENDING_RUNS)
+        return started
+
+    async def _start(
+        self,
+        connection: Connection,
+        principal: Principal,
+        wanted: TriggerInput,
+        job: Job,
+        trigger: str,
+        matched: tuple[str, ...],
+    ) -> Triggered:
+        request = StartRequest(
+            trigger=trigger, profile=wanted.profile, refresh=wanted.refresh, triggered_by=principal.user.id
+        )
+        run, skip = await start_job(connection, job, request, self._clock())
+        if skip:
+            return Triggered(job, trigger, matched, skip.outcome, reason=skip.reason)
+        return Triggered(job, trigger, matched, "triggered", run)
+
+    async def _set_archived(
+        self, principal: Principal, workspace_id: UUID, id_or_ref: str, *, archived: bool
+    ) -> JobView:
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            job = await find_job(connection, workspace_id, id_or_ref)
+            if (job.archived_at is not None) != archived:
+                job = job.model_copy(update={"archived_at": now if archived else None, "updated_at": now})
+                await store.set_archived(connection, job)
+                await audit.record(
+                    connection,
+                    at=now,
+                    user_id=principal.user.id,
+                    workspace_id=workspace_id,
+                    action="job.archive" if archived else "job.unarchive",
+                    subject=job.job_ref,
+                )
+        self._changes.announce(workspace_id)
+        return await self.get(workspace_id, id_or_ref)
+
+
+PENDING_RUNS = "pending-runs"
+"""Announced when there may be a new pending run for the executor."""
+
+
+async def find_job(connection: Connection, workspace_id: UUID, id_or_ref: str) -> Job:
+    """A job by identifier or reference; NotFoundError if there is none."""
+    found = await store.find_job(connection, workspace_id, uuid_or_text(id_or_ref))
+    if found is None:
+        raise NotFoundError(f"there is no job `{id_or_ref}` in this workspace", code="job_not_found")
+    return found
+
+
+async def _find_startable(connection: Connection, workspace_id: UUID, id_or_ref: str) -> Job:
+    job = await find_job(connection, workspace_id, id_or_ref)
+    if job.archived_at is not None:
+        raise ConflictError(
+            f"job `{job.job_ref}` is archived", code="job_archived", hint="deploy a manifest that names it"
+        )
+    return job
+
+
+async def _choose(
+    connection: Connection, workspace_id: UUID, wanted: TriggerInput
+) -> list[tuple[Job, str, tuple[str, ...]]]:
+    """Jobs, each with the trigger its run records and all that matched; a job is chosen once."""
+    chosen: dict[UUID, tuple[Job, str, tuple[str, ...]]] = {}
+    for job_ref in wanted.job_refs:
+        job = await _find_startable(connection, workspace_id, job_ref)
+        trigger = job.version.definition.default_trigger or f"manual:{job.job_ref}"
+        chosen[job.id] = (job, trigger, (trigger,))
+    if wanted.selectors:
+        for job in await store.all_jobs(connection, workspace_id):
+            definition = job.version.definition
+            if job.archived_at is not None or job.id in chosen:
+                continue
+            matched = match_selectors(definition.entry_point.job_type, definition.triggers, wanted.selectors)
+            if picked := pick_trigger(matched, definition.default_trigger):
+                chosen[job.id] = (job, picked, tuple(matched))
+    return list(chosen.values())
+
+
+async def _profiles(connection: Connection, workspace_id: UUID) -> tuple[str, ...]:
+    configuration = await packages.latest_configuration(connection, workspace_id)
+    return configuration.profiles if configuration else ()
+
+
+def _view(job: Job, last_run: Run | None, profiles: tuple[str, ...]) -> JobView:
+    definition = job.version.definition
+    profile = choose_profile(definition.entry_point.job_type, definition.required_profile, profiles)
+    return JobView(job, profile, last_run)

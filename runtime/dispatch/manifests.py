@@ -1,0 +1,153 @@
+"""Deploying a manifest: reconciling a workspace's jobs with it, in one transaction (semantics J3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from runtime.dispatch.changes import Changes
+from runtime.dispatch.clock import Clock
+from runtime.domain.identities import Principal
+from runtime.domain.jobs import Job, JobDefinition, JobVersion, hash_definition, normalise_definition
+from runtime.domain.reconcile import Plan, reconcile
+from runtime.store import audit, workspaces
+from runtime.store import jobs as store
+from runtime.store.database import Connection, Database
+from runtime.store.packages import latest_deployment
+
+WORKSPACE_MODULE = "__deployment__"
+"""The deployment module whose description is the workspace's."""
+
+
+@dataclass(frozen=True)
+class ManifestInput:
+    """A deployment manifest as sent; `deployment_module` None marks an ad-hoc deploy."""
+
+    engine_version: int
+    jobs: Sequence[Mapping[str, Any]]
+    deployment_module: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a deploy did, or would do: the plan, every job it names, and the versions it replaced."""
+
+    plan: Plan
+    jobs: dict[str, Job]
+    previous: dict[str, JobVersion] = field(default_factory=dict)
+
+
+class ManifestService:
+    """Reconciles manifests."""
+
+    def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:
+        self._database = database
+        self._changes = changes
+        self._clock = clock
+
+    async def deploy(
+        self, principal: Principal, workspace_id: UUID, manifest: ManifestInput, *, dry_run: bool
+    ) -> Deployed:
+        """Bring the workspace's jobs in line with a manifest, or say what that would change.
+
+        Raises:
+            InvalidError: the manifest is not usable; nothing changes.
+        """
+        wanted = [normalise_definition(raw, manifest.engine_version) for raw in manifest.jobs]
+        if dry_run:
+            async with self._database.read() as connection:
+                return await self._plan(connection, principal, workspace_id, manifest, wanted)
+        async with self._database.transaction() as connection:
+            deployed = await self._plan(connection, principal, workspace_id, manifest, wanted)
+            await self._apply(connection, principal, workspace_id, manifest, deployed)
+        self._changes.announce(workspace_id)
+        return deployed
+
+    async def _plan(
+        self,
+        connection: Connection,
+        principal: Principal,
+        workspace_id: UUID,
+        manifest: ManifestInput,
+        wanted: list[JobDefinition],
+    ) -> Deployed:
+        actual = {job.job_ref: job for job in await store.all_jobs(connection, workspace_id)}
+        deployment = await latest_deployment(connection, workspace_id)
+        plan = reconcile(wanted, actual, manifest.deployment_module, deployment.requirements if deployment else None)
+        now = self._clock()
+        jobs = {ref: actual[ref] for ref in plan.unchanged}
+        for definition in (*plan.added, *plan.updated):
+            present = actual.get(definition.job_ref)
+            jobs[definition.job_ref] = _succeed(present, definition, principal.user.id, workspace_id, manifest, now)
+        for ref in plan.archived:
+            jobs[ref] = actual[ref].model_copy(update={"archived_at": now, "updated_at": now})
+        previous = {definition.job_ref: actual[definition.job_ref].version for definition in plan.updated}
+        return Deployed(plan, jobs, previous)
+
+    async def _apply(
+        self,
+        connection: Connection,
+        principal: Principal,
+        workspace_id: UUID,
+        manifest: ManifestInput,
+        deployed: Deployed,
+    ) -> None:
+        plan, jobs = deployed.plan, deployed.jobs
+        for definition in plan.added:
+            await store.add_job(connection, jobs[definition.job_ref])
+        for definition in plan.updated:
+            await store.update_job(connection, jobs[definition.job_ref])
+        for ref in plan.archived:
+            await store.set_archived(connection, jobs[ref])
+        if manifest.deployment_module == WORKSPACE_MODULE and manifest.description:
+            await workspaces.set_description(connection, workspace_id, manifest.description, self._clock())
+        await audit.record(
+            connection,
+            at=self._clock(),
+            user_id=principal.user.id,
+            workspace_id=workspace_id,
+            action="manifest.deploy",
+            subject=manifest.deployment_module,
+            detail={
+                "added": [definition.job_ref for definition in plan.added],
+                "updated": [definition.job_ref for definition in plan.updated],
+                "archived": list(plan.archived),
+            },
+        )
+
+
+def _succeed(
+    present: Job | None,
+    definition: JobDefinition,
+    user_id: UUID,
+    workspace_id: UUID,
+    manifest: ManifestInput,
+    now: datetime,
+) -> Job:
+    """The job with its new version; an ad-hoc deploy leaves a job with the module that owns it."""
+    job_id = present.id if present else uuid4()
+    version = JobVersion(
+        id=uuid4(),
+        job_id=job_id,
+        version=present.version.version + 1 if present else 1,
+        engine_version=manifest.engine_version,
+        definition=definition,
+        definition_hash=hash_definition(definition.raw),
+        deployment_module=manifest.deployment_module or (present.version.deployment_module if present else None),
+        created_by=user_id,
+        created_at=now,
+    )
+    if present:
+        return present.model_copy(update={"version": version, "archived_at": None, "updated_at": now})
+    return Job(
+        id=job_id,
+        workspace_id=workspace_id,
+        job_ref=definition.job_ref,
+        archived_at=None,
+        created_by=user_id,
+        created_at=now,
+        updated_at=now,
+        version=version,
+    )

@@ -1,0 +1,122 @@
+"""Everything a run needs before its sandbox can start: environment, working copy, settings, a place for its data."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from runtime.dispatch.configurations import seal_context
+from runtime.dispatch.lookup import require
+from runtime.domain.jobs import JobDefinition, JobVersion
+from runtime.domain.packages import Configuration, Deployment
+from runtime.domain.profiles import files_for_profile
+from runtime.domain.requirements import environment_spec
+from runtime.domain.runs import Run
+from runtime.environments.builder import Environment, EnvironmentBuilder
+from runtime.packages.archive import configuration_source
+from runtime.packages.materialise import PackageCache, working_copy, write_settings, write_tree
+from runtime.packages.sealing import Sealer
+from runtime.store import jobs, packages
+from runtime.store.database import Database
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PreparedFiles:
+    """Where a run's files lie on this machine; `settings_state` and `local_data` persist from run to run."""
+
+    environment: Environment
+    working_copy: Path
+    pipeline_state: Path
+    local_data: Path
+
+
+class Preparation:
+    """Prepares and clears away the files of runs."""
+
+    def __init__(self, database: Database, state_dir: Path, environments: EnvironmentBuilder, sealer: Sealer) -> None:
+        self._database = database
+        self._runs = state_dir / "runs"
+        self._data = state_dir / "data"
+        self._environments = environments
+        self._cache = PackageCache(state_dir / "cache" / "packages")
+        self._sealer = sealer
+
+    async def definition(self, run: Run) -> JobDefinition:
+        """The definition a run pinned (semantics J4)."""
+        return (await self._pinned(run))[0].definition
+
+    async def prepare(self, run: Run, report: Report) -> PreparedFiles:
+        """Find or build the environment and lay the run's directories.
+
+        Args:
+            report: Takes lines for the run's `setup` log (semantics S5).
+
+        Raises:
+            JobRuntimeError: the environment cannot be built, or the files cannot be written; the message is the
+                run's reason (semantics S6).
+        """
+        version, deployment, configuration = await self._pinned(run)
+        definition = version.definition
+        spec = environment_spec(deployment.requirements, definition.dependency_groups, definition.entry_point.launcher)
+        async with asyncio.TaskGroup() as group:
+            environment = group.create_task(self._environments.ensure(run.workspace_id, spec, report))
+            files = group.create_task(self._lay_files(run, deployment, configuration))
+        return PreparedFiles(environment.result(), *files.result())
+
+    def clear(self, run_id: UUID) -> None:
+        """Remove the run's working copy; blocks, so call it in a thread."""
+        shutil.rmtree(self._runs / str(run_id), ignore_errors=True)
+
+    async def _pinned(self, run: Run) -> tuple[JobVersion, Deployment, Configuration]:
+        async with self._database.read() as connection:
+            return (
+                require(await jobs.find_version(connection, run.job_id, run.job_version_id), "job version is gone"),
+                require(
+                    await packages.find_deployment(connection, run.workspace_id, run.deployment_id),
+                    "deployment is gone",
+                ),
+                require(
+                    await packages.find_configuration(connection, run.workspace_id, run.configuration_id),
+                    "configuration is gone",
+                ),
+            )
+
+    async def _lay_files(
+        self, run: Run, deployment: Deployment, configuration: Configuration
+    ) -> tuple[Path, Path, Path]:
+        tree = await self._cache.ensure(deployment.id, lambda into: self._write_deployment(deployment.id, into))
+        settings = await self._settings(configuration, run.profile)
+        return await asyncio.to_thread(self._write, run, tree, settings)
+
+    def _write(self, run: Run, tree: Path, settings: list[tuple[str, bytes]]) -> tuple[Path, Path, Path]:
+        data = self._data / str(run.workspace_id) / run.profile
+        self.clear(run.id)  # what a daemon that died left half-made
+        place = self._runs / str(run.id)
+        place.mkdir(mode=0o700, parents=True)
+        copy = place / "workspace"
+        working_copy(tree, copy)
+        write_settings(settings, copy / ".dlt")
+        for directory in (data / "var", data / "local"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return copy, data / "var", data / "local"
+
+    async def _write_deployment(self, deployment_id: UUID, into: Path) -> None:
+        async with self._database.read() as connection:
+            await write_tree(packages.deployment_contents(connection, deployment_id), into)
+
+    async def _settings(self, configuration: Configuration, profile: str) -> list[tuple[str, bytes]]:
+        """Exactly the files a run of `profile` sees, opened (semantics J6); a link gives what it leads to."""
+        async with self._database.read() as connection:
+            sealed = await packages.configuration_files(connection, configuration.id)
+        files = {file.relative_path: (file, content) for file, content in sealed}
+        entries = [file for file, _ in sealed]
+
+        def unseal(path: str) -> bytes:
+            file, content = files[configuration_source(entries, path).relative_path]
+            return self._sealer.unseal(content, seal_context(configuration.id, file))
+
+        return [(path, unseal(path)) for path in files_for_profile(files, profile)]

@@ -1,0 +1,177 @@
+"""Looking at runs and their logs, and asking them to stop."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from runtime.dispatch.changes import Changes
+from runtime.dispatch.clock import Clock
+from runtime.dispatch.lookup import require
+from runtime.domain.identities import Principal
+from runtime.domain.jobs import Job, JobVersion
+from runtime.domain.logs import LogLine
+from runtime.domain.runs import Run, RunStatus, check_transition
+from runtime.errors import NotFoundError
+from runtime.store import audit, jobs, logs
+from runtime.store import runs as store
+from runtime.store.database import Connection, Database
+from runtime.store.paging import Page
+from runtime.store.runs import RunFilter
+
+_CHUNKS_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with its job and the version of the definition that it pinned."""
+
+    run: Run
+    job: Job
+    version: JobVersion
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What a bulk cancel does: the runs as they were before, and the jobs without an active run."""
+
+    cancelled: list[Run]
+    not_running: list[str]
+
+
+class StopsRuns(Protocol):
+    """What this service needs of the executor."""
+
+    def stop(self, run_id: UUID) -> None:
+        """Look at the run again: it has been asked to stop."""
+
+
+class RunService:
+    """Reads runs and logs; cancels."""
+
+    def __init__(self, database: Database, changes: Changes, executor: StopsRuns, clock: Clock) -> None:
+        self._database = database
+        self._changes = changes
+        self._executor = executor
+        self._clock = clock
+
+    async def list(self, workspace_id: UUID, wanted: RunFilter, limit: int, offset: int) -> Page[RunView]:
+        """A page of runs, newest first."""
+        async with self._database.read() as connection:
+            page = await store.list_runs(connection, workspace_id, wanted, limit, offset)
+            return Page(await _views(connection, page.items), page.total)
+
+    async def get(self, workspace_id: UUID, run_id: UUID) -> RunView:
+        """One run; NotFoundError if the workspace has none such."""
+        async with self._database.read() as connection:
+            run = await _find(connection, workspace_id, run_id)
+            return (await _views(connection, [run]))[0]
+
+    async def latest(self, workspace_id: UUID, job_id: UUID | None) -> RunView:
+        """The newest run of the workspace, or of one job; NotFoundError if there is none."""
+        async with self._database.read() as connection:
+            run = require(await store.latest_run(connection, workspace_id, job_id), "there are no runs yet")
+            return (await _views(connection, [run]))[0]
+
+    async def cancel(self, principal: Principal, workspace_id: UUID, run_id: UUID) -> RunView:
+        """Ask a run to stop (semantics S2); a pending one ends at once.
+
+        Raises:
+            ConflictError: it has ended already.
+        """
+        async with self._database.transaction() as connection:
+            run = await _find(connection, workspace_id, run_id)
+            await self._request_stop(connection, principal, run)
+        self._announce_stop(run)
+        return await self.get(workspace_id, run_id)
+
+    async def cancel_jobs(
+        self, principal: Principal, workspace_id: UUID, job_refs: Sequence[str], *, dry_run: bool
+    ) -> Cancelled:
+        """Cancel the newest active run of each job; a dry run only says which those are.
+
+        Raises:
+            NotFoundError: a reference names no job.
+        """
+        before: list[Run] = []
+        not_running: list[str] = []
+        async with self._database.transaction() as connection:
+            for job_ref in dict.fromkeys(job_refs):
+                job = await jobs.find_job(connection, workspace_id, job_ref)
+                if job is None:
+                    raise NotFoundError(f"there is no job `{job_ref}` in this workspace", code="job_not_found")
+                active = await store.active_runs(connection, job.id)
+                if not active:
+                    not_running.append(job_ref)
+                    continue
+                before.append(active[-1])
+                if not dry_run and active[-1].status != "cancelling":
+                    await self._request_stop(connection, principal, active[-1])
+        if not dry_run:
+            for run in before:
+                self._announce_stop(run)
+        return Cancelled(before, not_running)
+
+    async def logs(self, run_id: UUID, from_line: int = 0) -> Sequence[LogLine]:
+        """The stored lines of a run from `from_line` on."""
+        async with self._database.read() as connection:
+            return await logs.read_lines(connection, run_id, from_line)
+
+    async def follow(self, run_id: UUID, from_line: int = 0) -> AsyncIterator[Sequence[LogLine]]:
+        """Stored lines and then new ones as they come, in batches; ends when the run is final and all lines are out."""
+        next_line = from_line
+        while True:
+            event = self._changes.event(run_id)
+            async with self._database.read() as connection:
+                # The status first: a log is complete once its run is final (semantics S5).
+                run = require(await store.find_run(connection, run_id), "the run is gone")
+                lines = await logs.read_lines(connection, run_id, next_line, _CHUNKS_AT_ONCE)
+            if lines:
+                next_line = lines[-1].line_num + 1
+                yield lines
+            elif run.is_final:
+                return
+            else:
+                await event.wait()
+
+    async def _request_stop(self, connection: Connection, principal: Principal, run: Run) -> None:
+        now = self._clock()
+        following: RunStatus = "cancelled" if run.status == "pending" else "cancelling"
+        check_transition(run.status, following)
+        changed: dict[str, Any] = {"status": following, "updated_at": now}
+        if following == "cancelled":
+            changed |= {"ended_at": now, "reason": "cancelled on request"}
+        else:
+            await store.save_stop(connection, run.id, "cancel", now)
+        await store.save_run(connection, run.model_copy(update=changed))
+        await audit.record(
+            connection,
+            at=now,
+            user_id=principal.user.id,
+            workspace_id=run.workspace_id,
+            action="run.cancel",
+            subject=str(run.id),
+        )
+
+    def _announce_stop(self, run: Run) -> None:
+        self._executor.stop(run.id)
+        self._changes.announce(run.id, run.workspace_id)
+
+
+async def _find(connection: Connection, workspace_id: UUID, run_id: UUID) -> Run:
+    run = await store.find_run(connection, run_id)
+    if run is None or run.workspace_id != workspace_id:
+        raise NotFoundError(f"there is no run `{run_id}` in this workspace", code="run_not_found")
+    return run
+
+
+async def _views(connection: Connection, runs: Sequence[Run]) -> list[RunView]:
+    by_id = await jobs.jobs_by_id(connection, list({run.job_id for run in runs}))
+    views = []
+    for run in runs:
+        job = by_id[run.job_id]
+        version = job.version
+        if version.id != run.job_version_id:
+            version = require(await jobs.find_version(connection, job.id, run.job_version_id), "the version is gone")
+        views.append(RunView(run, job, version))
+    return views

@@ -1,0 +1,24 @@
+"""All use cases in one hand, as the API receives them; another set of controllers can stand on the same."""
+
+from dataclasses import dataclass
+
+from runtime.dispatch.accounts import AccountService
+from runtime.dispatch.configurations import ConfigurationService
+from runtime.dispatch.deployments import DeploymentService
+from runtime.dispatch.jobs import JobService
+from runtime.dispatch.manifests import ManifestService
+from runtime.dispatch.runs import RunService
+from runtime.dispatch.workspaces import WorkspaceService
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the daemon can do."""
+
+    accounts: AccountService
+    workspaces: WorkspaceService
+    deployments: DeploymentService
+    configurations: ConfigurationService
+    manifests: ManifestService
+    jobs: JobService
+    runs: RunService

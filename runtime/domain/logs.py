@@ -1,0 +1,16 @@
+"""Log lines: `setup` lines are the runtime's own, `program` lines the job's (semantics S5)."""
+
+from typing import Literal
+
+from runtime.domain.model import Frozen, Instant
+
+LogPhase = Literal["setup", "program"]
+
+
+class LogLine(Frozen):
+    """One line of a run, numbered densely from 0 within the run (clients show it plus one)."""
+
+    line_num: int
+    phase: LogPhase
+    reported_at: Instant
+    content: str

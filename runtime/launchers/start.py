@@ -1,0 +1,116 @@
+"""Runs inside a job's sandbox as its first program: `python start.py LAUNCHER`.
+
+Imports what the job will need and then waits on stdin for one line of JSON, the order: `run_id`, `trigger` and
+`entry_point` (dlt's `TRuntimeEntryPoint`). The end of stdin instead of an order means that nobody will send one: the
+program ends quietly. It stands for dlt's launchers of the same name and calls their functions, in this process, so
+that what was imported while waiting counts.
+
+Standard library and dlt only, of the job's own environment; Python 3.10 and later.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+JOB = "dlt._workspace.deployment.launchers.job"
+MODULE = "dlt._workspace.deployment.launchers.module"
+
+ORDER_BLOCK_BYTES = 65536
+UNRELEASED_EXIT_CODE = 113
+"""Says that no order came, so no code of the job has run; a success or a failure would be a lie."""
+
+
+def main(argv: list[str]) -> None:
+    """Prepare, wait, run."""
+    # As under `python -m`: the workspace can be imported from, this file's directory cannot.
+    sys.path[0] = str(Path.cwd())
+    name = argv[1]
+    launcher = importlib.import_module(name)
+    order = read_order(0)
+    if order is None:
+        os._exit(UNRELEASED_EXIT_CODE)
+    detach_stdin()
+    if name == MODULE:
+        run_module(launcher, order)
+    else:
+        run_launcher(launcher, order)
+
+
+def read_order(descriptor: int) -> dict[str, Any] | None:
+    """The order, or None if stdin ended before a whole line of it arrived (the daemon died)."""
+    received = b""
+    while not received.endswith(b"\n"):
+        block = os.read(descriptor, ORDER_BLOCK_BYTES)
+        if not block:
+            return None
+        received += block
+    order: dict[str, Any] = json.loads(received)
+    return order
+
+
+def detach_stdin() -> None:
+    """A job has no input: it reads the end of file, not our pipe."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def run_module(launcher: ModuleType, order: dict[str, Any]) -> None:
+    """A plain module, as `python -m` runs it; settings and profile are given as dlt's module launcher gives them."""
+    from dlt._workspace import known_sections
+
+    entry_point = order["entry_point"]
+    module = entry_point["module"]
+    section = module.rpartition(".")[2]
+    launcher.set_config_env_vars((known_sections.JOBS, section), entry_point.get("config", {}))
+    if entry_point.get("profile"):
+        os.environ["WORKSPACE__PROFILE"] = entry_point["profile"]
+    if not is_importable(module):
+        fail(f"module `{module}` is not in the deployment")
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def run_launcher(launcher: ModuleType, order: dict[str, Any]) -> None:
+    """Any other launcher: its own `run`, with as much of the order as it takes."""
+    from dlt._workspace.deployment.exceptions import JobResolutionError
+
+    module = order["entry_point"]["module"]
+    if not is_importable(module):
+        fail(f"module `{module}` is not in the deployment")
+    wanted = inspect.signature(launcher.run).parameters
+    arguments = {name: value for name, value in order.items() if name in wanted}
+    try:
+        result = launcher.run(**arguments)
+    except JobResolutionError as error:
+        # Its message is one for people: which function, and why not.
+        fail(str(error))
+    if launcher.__name__ == JOB and result is not None:
+        print(result)
+
+
+def is_importable(module: str) -> bool:
+    """Whether the module exists; one of its packages failing while imported is the job's error and passes through."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module == error.name or module.startswith(error.name + ".")):
+            return False
+        raise
+
+
+def fail(reason: str) -> NoReturn:
+    """End with one line that says why."""
+    print(f"error: {reason}", file=sys.stderr, flush=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,76 @@
+"""The two sockets the daemon answers on, opened before anything else so that a taken address is known at once."""
+
+import errno
+import grp
+import os
+import socket
+from pathlib import Path
+
+import structlog
+
+from runtime.errors import UnavailableError
+
+log = structlog.get_logger()
+
+_BACKLOG = 2048
+_SOCKET_MODE = 0o660
+
+
+def open_unix_listener(path: Path, group: str) -> socket.socket:
+    """Listen on a Unix socket that only its owner and `group` may connect to.
+
+    A socket file that nobody answers on is left by a daemon that died, and is replaced.
+
+    Raises:
+        UnavailableError: another daemon answers there, or the place cannot be written to.
+    """
+    if _is_answered(path):
+        raise UnavailableError(f"another daemon answers on `{path}`", hint="stop it, or use --socket")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        path.chmod(_SOCKET_MODE)
+        _give_to_group(path, group)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise UnavailableError(f"cannot listen on `{path}`: {error.strerror or error}") from error
+    return listener
+
+
+def open_tcp_listener(host: str, port: int) -> socket.socket:
+    """Listen on a TCP address.
+
+    Raises:
+        UnavailableError: the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        hint = "stop what listens there, or use --listen" if error.errno == errno.EADDRINUSE else None
+        raise UnavailableError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint=hint) from error
+    return listener
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _give_to_group(path: Path, group: str) -> None:
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    except (KeyError, PermissionError):
+        # On a machine without the group, or a daemon that is no member of it, only the owner and root connect.
+        log.debug("the socket stays with the daemon's own group", action="listen.group", group=group)

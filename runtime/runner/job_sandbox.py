@@ -1,0 +1,90 @@
+"""The sandbox of a job: which files at which places, and its environment. Pure, so that it is tested as data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.runner.launch import Launch
+from runtime.sandbox.policy import Mount, SandboxPolicy
+from runtime.sandbox.system_mounts import SystemView
+
+VENV = "/venv"
+WORKSPACE = "/workspace"
+LAUNCHERS = "/opt/dlt-runtime/launchers"
+HOME = "/home/job"
+
+_LOCALE = ("LANG", "LANGUAGE", "TZ")
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+
+
+def job_command(launch: Launch) -> list[str]:
+    """Our launcher, told which of dlt's it stands for."""
+    return [f"{VENV}/bin/python", f"{LAUNCHERS}/start.py", launch.launcher]
+
+
+def job_policy(
+    launch: Launch, system: SystemView, launchers: Path, daemon_environment: Mapping[str, str]
+) -> SandboxPolicy:
+    """The policy of one run.
+
+    Args:
+        system: The machine's read-only part, with the interpreter of this environment.
+        launchers: Our launchers' directory on the machine.
+        daemon_environment: `os.environ`; only locale, timezone and proxies are taken from it.
+    """
+    own = [
+        Mount(source=launch.environment, target=VENV),
+        Mount(source=launchers, target=LAUNCHERS),
+        Mount(source=launch.working_copy, target=WORKSPACE, writable=True),
+        Mount(source=launch.var_dir, target=f"{WORKSPACE}/{var_place(launch.profile)}", writable=True),
+        Mount(source=launch.local_dir, target=f"{WORKSPACE}/{local_place(launch.profile)}", writable=True),
+    ]
+    empty = [HOME]
+    if launch.scratch_dir is None:
+        empty.append("/tmp")  # noqa: S108 - inside
+    else:
+        own.append(Mount(source=launch.scratch_dir, target="/tmp", writable=True))  # noqa: S108
+    return SandboxPolicy(
+        mounts=(*system.mounts, *own, *launch.extra_mounts),
+        links=system.links,
+        empty_directories=tuple(empty),
+        environment=job_environment(launch, daemon_environment),
+        working_directory=WORKSPACE,
+        share_network=True,
+    )
+
+
+def job_environment(launch: Launch, daemon_environment: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a job: nothing of the daemon's but locale, timezone and proxy settings."""
+    artifacts = f"file://{WORKSPACE}/{var_place(launch.profile)}/artifacts"
+    inherited = {name: value for name, value in daemon_environment.items() if _is_inherited(name)}
+    return {
+        "LANG": "C.UTF-8",
+        **inherited,
+        "HOME": HOME,
+        "USER": "job",
+        "LOGNAME": "job",
+        "SHELL": "/bin/sh",
+        "PATH": f"{VENV}/bin:/usr/local/bin:/usr/bin:/bin",
+        "VIRTUAL_ENV": VENV,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "WORKSPACE__PROFILE": launch.profile,
+        "RUNTIME__RUN_ID": str(launch.run_id),
+        "SEND__ARTIFACTS__BUCKET_URL": artifacts,
+        "SYNC__ARTIFACTS__BUCKET_URL": artifacts,
+        **launch.variables,
+    }
+
+
+def var_place(profile: str) -> str:
+    """Where dlt keeps pipelines' state and load packages, relative to the workspace."""
+    return f".dlt/.var/{profile}"
+
+
+def local_place(profile: str) -> str:
+    """Where local files go, DuckDB's for one, relative to the workspace."""
+    return f"_local/{profile}"
+
+
+def _is_inherited(name: str) -> bool:
+    return name in _LOCALE or name.startswith("LC_") or name.lower() in _PROXIES

@@ -1,0 +1,277 @@
+"""Runs, and what the daemon must remember of those that live."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from runtime.domain.jobs import JobType
+from runtime.domain.model import Frozen, Instant
+from runtime.domain.refs import DASHBOARD_JOB_REF
+from runtime.domain.runs import ACTIVE_STATUSES, FINAL_STATUSES, Run, RunStatus
+from runtime.store.columns import from_micros, from_micros_or_none, to_micros, to_micros_or_none, uuid_or_none
+from runtime.store.database import Connection, Row
+from runtime.store.paging import Page
+
+StatusFilter = Literal["succeeded", "failed", "cancelled", "other"]
+STATUS_FILTERS: tuple[StatusFilter, ...] = get_args(StatusFilter)
+StopReason = Literal["timeout", "cancel"]
+
+_SELECT = "SELECT runs.*, jobs.job_ref FROM runs JOIN jobs ON jobs.id = runs.job_id"
+_ACTIVE = ", ".join(f"'{status}'" for status in sorted(ACTIVE_STATUSES))
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list shows; None filters nothing. `start` and `end` bound the creation time, half-open."""
+
+    job_id: UUID | None = None
+    status: RunStatus | None = None
+    status_filter: StatusFilter | None = None
+    job_type: JobType | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    include_system: bool = False
+
+
+class LiveRun(Frozen):
+    """How to find a run's processes again after a restart, and how far it has got.
+
+    `pid` belongs to the sandbox's outermost process; with `pid_started` (clock ticks since boot) and `boot_id` it
+    cannot be mistaken for a later process. `log_offset` counts the bytes of the log file that are stored.
+    """
+
+    run_id: UUID
+    pid: int | None = None
+    pid_started: int | None = None
+    boot_id: str | None = None
+    deadline_at: Instant | None = None
+    stop_reason: StopReason | None = None
+    stop_at: Instant | None = None
+    log_offset: int = 0
+    next_line: int = 0
+
+
+async def add_run(connection: Connection, run: Run) -> None:
+    """Insert a run; one that is not born final gets its live row with it."""
+    await connection.execute(
+        """INSERT INTO runs (id, workspace_id, job_id, job_version_id, deployment_id, configuration_id, number, status,
+                             trigger, profile, refresh, interval_start, interval_end, prev_run_id, triggered_by, reason,
+                             exit_code, created_at, updated_at, started_at, ended_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            run.id.bytes,
+            run.workspace_id.bytes,
+            run.job_id.bytes,
+            run.job_version_id.bytes,
+            run.deployment_id.bytes,
+            run.configuration_id.bytes,
+            run.number,
+            run.status,
+            run.trigger,
+            run.profile,
+            run.refresh,
+            to_micros_or_none(run.interval_start),
+            to_micros_or_none(run.interval_end),
+            run.prev_run_id and run.prev_run_id.bytes,
+            run.triggered_by and run.triggered_by.bytes,
+            run.reason,
+            run.exit_code,
+            to_micros(run.created_at),
+            to_micros(run.updated_at),
+            to_micros_or_none(run.started_at),
+            to_micros_or_none(run.ended_at),
+        ),
+    )
+    if not run.is_final:
+        await connection.execute("INSERT INTO live_runs (run_id) VALUES (?)", (run.id.bytes,))
+
+
+async def save_run(connection: Connection, run: Run) -> None:
+    """Store what changes in a run's life; the live row goes when the run is final."""
+    await connection.execute(
+        """UPDATE runs SET status = ?, reason = ?, exit_code = ?, updated_at = ?, started_at = ?, ended_at = ?
+           WHERE id = ?""",
+        (
+            run.status,
+            run.reason,
+            run.exit_code,
+            to_micros(run.updated_at),
+            to_micros_or_none(run.started_at),
+            to_micros_or_none(run.ended_at),
+            run.id.bytes,
+        ),
+    )
+    if run.is_final:
+        await connection.execute("DELETE FROM live_runs WHERE run_id = ?", (run.id.bytes,))
+
+
+async def find_run(connection: Connection, run_id: UUID) -> Run | None:
+    """One run."""
+    row = await connection.one(f"{_SELECT} WHERE runs.id = ?", (run_id.bytes,))
+    return _run(row) if row else None
+
+
+async def latest_run(connection: Connection, workspace_id: UUID, job_id: UUID | None) -> Run | None:
+    """The newest run of a workspace, or of one of its jobs."""
+    row = await connection.one(
+        f"""{_SELECT} WHERE runs.workspace_id = :workspace AND (:job IS NULL OR runs.job_id = :job)
+            ORDER BY runs.created_at DESC, runs.number DESC, runs.id DESC LIMIT 1""",
+        {"workspace": workspace_id.bytes, "job": job_id and job_id.bytes},
+    )
+    return _run(row) if row else None
+
+
+async def latest_runs(connection: Connection, workspace_id: UUID) -> dict[UUID, Run]:
+    """The newest run of every job of a workspace, by job."""
+    rows = await connection.all(
+        f"""{_SELECT} WHERE runs.workspace_id = ?
+              AND runs.number = (SELECT max(number) FROM runs AS newer WHERE newer.job_id = runs.job_id)""",
+        (workspace_id.bytes,),
+    )
+    return {run.job_id: run for run in map(_run, rows)}
+
+
+async def list_runs(
+    connection: Connection, workspace_id: UUID, wanted: RunFilter, limit: int, offset: int
+) -> Page[Run]:
+    """A page of runs, newest first. Runs of the workspace dashboard show only when asked for or when it is the job."""
+    where, parameters = _where(workspace_id, wanted)
+    rows = await connection.all(
+        f"{_SELECT} {where} ORDER BY runs.created_at DESC, runs.number DESC, runs.id DESC LIMIT :limit OFFSET :offset",
+        {**parameters, "limit": limit, "offset": offset},
+    )
+    total = await connection.value(f"SELECT count(*) FROM runs JOIN jobs ON jobs.id = runs.job_id {where}", parameters)
+    return Page([_run(row) for row in rows], total)
+
+
+async def next_number(connection: Connection, job_id: UUID) -> int:
+    """The number of a job's next run; read it inside the transaction that inserts the run."""
+    return int(
+        await connection.value("SELECT coalesce(max(number), 0) + 1 FROM runs WHERE job_id = ?", (job_id.bytes,))
+    )
+
+
+async def active_runs(connection: Connection, job_id: UUID | None = None) -> list[Run]:
+    """Runs that have not ended, oldest first, of one job or of all."""
+    rows = await connection.all(
+        f"""{_SELECT} WHERE runs.status IN ({_ACTIVE}) AND (:job IS NULL OR runs.job_id = :job)
+            ORDER BY runs.created_at, runs.number, runs.id""",
+        {"job": job_id and job_id.bytes},
+    )
+    return [_run(row) for row in rows]
+
+
+async def find_live(connection: Connection, run_id: UUID) -> LiveRun | None:
+    """The live row of a run."""
+    row = await connection.one("SELECT * FROM live_runs WHERE run_id = ?", (run_id.bytes,))
+    return _live(row) if row else None
+
+
+async def save_process(
+    connection: Connection, run_id: UUID, pid: int, pid_started: int, boot_id: str, *, deadline_at: datetime | None
+) -> None:
+    """Store which processes a run has become, and when its time will be up."""
+    await connection.execute(
+        "UPDATE live_runs SET pid = ?, pid_started = ?, boot_id = ?, deadline_at = ? WHERE run_id = ?",
+        (pid, pid_started, boot_id, to_micros_or_none(deadline_at), run_id.bytes),
+    )
+
+
+async def save_stop(connection: Connection, run_id: UUID, reason: StopReason, at: datetime) -> None:
+    """Store why a live run is to stop; the first reason stands."""
+    await connection.execute(
+        "UPDATE live_runs SET stop_reason = ?, stop_at = ? WHERE run_id = ? AND stop_reason IS NULL",
+        (reason, to_micros(at), run_id.bytes),
+    )
+
+
+async def completed_until(connection: Connection, job_id: UUID) -> datetime | None:
+    """Where the job's completed windows end, if windows apply to it and one has completed."""
+    return from_micros_or_none(await connection.value("SELECT completed_until FROM jobs WHERE id = ?", (job_id.bytes,)))
+
+
+async def set_completed_until(connection: Connection, job_id: UUID, until: datetime) -> None:
+    """Move the end of the job's completed windows forward, never back."""
+    await connection.execute(
+        "UPDATE jobs SET completed_until = max(coalesce(completed_until, :until), :until) WHERE id = :job",
+        {"until": to_micros(until), "job": job_id.bytes},
+    )
+
+
+def _where(workspace_id: UUID, wanted: RunFilter) -> tuple[str, dict[str, Any]]:
+    clauses = ["runs.workspace_id = :workspace"]
+    parameters: dict[str, Any] = {"workspace": workspace_id.bytes}
+    if wanted.job_id is not None:
+        clauses.append("runs.job_id = :job")
+        parameters["job"] = wanted.job_id.bytes
+    elif not wanted.include_system:
+        clauses.append("jobs.job_ref <> :system")
+        parameters["system"] = DASHBOARD_JOB_REF
+    if wanted.status is not None:
+        clauses.append("runs.status = :status")
+        parameters["status"] = wanted.status
+    if wanted.status_filter is not None:
+        statuses = _STATUSES_OF_FILTER[wanted.status_filter]
+        clauses.append(f"runs.status IN ({', '.join(repr(status) for status in statuses)})")
+    if wanted.job_type is not None:
+        clauses.append(
+            """:type = (SELECT json_extract(definition, '$.entry_point.job_type')
+                        FROM job_versions WHERE id = runs.job_version_id)"""
+        )
+        parameters["type"] = wanted.job_type
+    for bound, operator in (("start", ">="), ("end", "<")):
+        at: datetime | None = getattr(wanted, bound)
+        if at is not None:
+            clauses.append(f"runs.created_at {operator} :{bound}")
+            parameters[bound] = to_micros(at)
+    return "WHERE " + " AND ".join(clauses), parameters
+
+
+_STATUSES_OF_FILTER: dict[StatusFilter, tuple[RunStatus, ...]] = {
+    "succeeded": ("completed",),
+    "failed": ("failed",),
+    "cancelled": ("cancelled",),
+    "other": tuple(sorted((ACTIVE_STATUSES | FINAL_STATUSES) - {"completed", "failed", "cancelled"})),
+}
+
+
+def _run(row: Row) -> Run:
+    return Run(
+        id=UUID(bytes=row["id"]),
+        workspace_id=UUID(bytes=row["workspace_id"]),
+        job_id=UUID(bytes=row["job_id"]),
+        job_ref=row["job_ref"],
+        job_version_id=UUID(bytes=row["job_version_id"]),
+        deployment_id=UUID(bytes=row["deployment_id"]),
+        configuration_id=UUID(bytes=row["configuration_id"]),
+        number=row["number"],
+        status=row["status"],
+        trigger=row["trigger"],
+        profile=row["profile"],
+        refresh=bool(row["refresh"]),
+        interval_start=from_micros_or_none(row["interval_start"]),
+        interval_end=from_micros_or_none(row["interval_end"]),
+        prev_run_id=uuid_or_none(row["prev_run_id"]),
+        triggered_by=uuid_or_none(row["triggered_by"]),
+        reason=row["reason"],
+        exit_code=row["exit_code"],
+        created_at=from_micros(row["created_at"]),
+        updated_at=from_micros(row["updated_at"]),
+        started_at=from_micros_or_none(row["started_at"]),
+        ended_at=from_micros_or_none(row["ended_at"]),
+    )
+
+
+def _live(row: Row) -> LiveRun:
+    return LiveRun(
+        run_id=UUID(bytes=row["run_id"]),
+        pid=row["pid"],
+        pid_started=row["pid_started"],
+        boot_id=row["boot_id"],
+        deadline_at=from_micros_or_none(row["deadline_at"]),
+        stop_reason=row["stop_reason"],
+        stop_at=from_micros_or_none(row["stop_at"]),
+        log_offset=row["log_offset"],
+        next_line=row["next_line"],
+    )

@@ -1,0 +1,89 @@
+"""Administration of the machine; these bodies are this runtime's own, not the contract's."""
+
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from runtime.wire.model import WireModel
+
+
+class DeviceApprovalRequest(WireModel):
+    """Lets a device login in. `email` names the user; it may be left out where the machine has one user."""
+
+    user_code: str
+    email: str | None = None
+
+
+class DeviceApprovalResponse(WireModel):
+    """Who has been let in."""
+
+    user_code: str
+    email: str
+
+
+class UserResponse(WireModel):
+    """A user. `local` marks the operating-system account of an administrator."""
+
+    id: UUID
+    email: str
+    local: bool
+    disabled: bool
+    date_added: AwareDatetime
+
+
+class ListUsersResponse(WireModel):
+    """All users, by email."""
+
+    items: list[UserResponse]
+
+
+class CreateUserRequest(WireModel):
+    """A person who may log in."""
+
+    email: str
+
+
+class CreateTokenRequest(WireModel):
+    """A token for a machine (CI), which acts as `email` in one workspace, given by name or id, for so many days."""
+
+    email: str
+    workspace: str
+    days: int = Field(90, ge=1, le=3650)
+
+
+class TokenResponse(WireModel):
+    """A machine token, without the token."""
+
+    id: UUID
+    email: str
+    workspace_id: UUID
+    workspace_name: str
+    date_added: AwareDatetime
+    date_expires: AwareDatetime
+    date_revoked: AwareDatetime | None = None
+
+
+class CreatedTokenResponse(TokenResponse):
+    """A new machine token; `token` is shown this once."""
+
+    token: str
+
+
+class ListTokensResponse(WireModel):
+    """All machine tokens, newest first."""
+
+    items: list[TokenResponse]
+
+
+class StatusResponse(WireModel):
+    """The daemon answers, and this is it. Paths are those of its machine."""
+
+    version: str
+    state_dir: str
+    socket: str
+    api_base_url: str
+    auth_base_url: str
+    users: int
+    workspaces: int
+    jobs: int
+    active_runs: int

@@ -1,0 +1,131 @@
+"""Jobs, which the contract calls scripts: their definitions, versions, and triggering them."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from runtime.wire.model import Page, WireModel
+from runtime.wire.runs import RunResponse
+
+JobType = Literal["batch", "interactive", "stream"]
+ArchivedFilter = Literal["all", "true", "false"]
+TriggeredStatus = Literal[
+    "triggered",
+    "skipped_already_covered",
+    "skipped_concurrency_limit",
+    "skipped_fresh",
+    "skipped_minutes_limit",
+    "skipped_org_concurrency_limit",
+    "skipped_out_of_interval",
+    "skipped_trial_expired",
+    "skipped_upstream_pending",
+]
+
+
+class _DefinedJob(WireModel):
+    """What a job and a version of it have in common.
+
+    `job_definition` is the definition as deployed: a plain object, whose nulls (`entry_point.function`) mean something.
+    `name` is the label people read; `triggers` holds the synthetic ones too, since clients match selectors against it.
+    """
+
+    id: UUID
+    job_ref: str
+    script_type: JobType
+    version: int
+    job_definition: dict[str, Any]
+    job_definition_engine_version: int
+    job_definition_hash: str
+    created_by: UUID
+    date_added: AwareDatetime
+    date_updated: AwareDatetime
+    name: str | None = None
+    description: str | None = None
+    deployment_module: str | None = None
+    default_trigger: str | None = None
+    triggers: list[str] | None = None
+    freshness: list[str] | None = None
+    interval_start: AwareDatetime | None = None
+    interval_end: AwareDatetime | None = None
+    pipeline_name: str | None = None
+    profile: str | None = None
+
+
+class ScriptResponse(_DefinedJob):
+    """A job with its current definition."""
+
+    workspace_id: UUID
+    archived: bool = False
+    next_scheduled_run: AwareDatetime | None = None
+    public_secret: UUID | None = None
+    public_url: str | None = None
+    script_url: str | None = None
+
+
+class DetailedScriptResponse(ScriptResponse):
+    """A job with its newest run."""
+
+    last_run: RunResponse | None = None
+
+
+class ScriptVersionResponse(_DefinedJob):
+    """One version of a job's definition. `max_run_time_seconds` 0 means no limit."""
+
+    script_id: UUID
+    max_run_time_seconds: int
+    provider: str
+
+
+class ListScriptsResponse(Page[DetailedScriptResponse]):
+    """Jobs, ordered by name."""
+
+
+class ListScriptVersionsResponse(Page[ScriptVersionResponse]):
+    """Versions of a job, newest first."""
+
+
+class CreateScriptRequest(WireModel):
+    """Adds or updates one job by its reference."""
+
+    job_ref: str
+    script_type: JobType
+    job_definition: dict[str, Any]
+    job_definition_engine_version: int
+    job_definition_hash: str
+    deployment_module: str | None = None
+    description: str | None = None
+    name: str | None = None
+    profile: str | None = None
+
+
+class TriggerJobsRequest(WireModel):
+    """Starts the jobs that selectors match and those named; at least one of the two lists is needed."""
+
+    selectors: list[str] | None = None
+    job_refs: list[str] | None = None
+    profile: str | None = None
+    refresh: bool = False
+    dry_run: bool = False
+
+
+class TriggeredJob(WireModel):
+    """What became of one job: a run, or the reason there is none.
+
+    `trigger` is the one used, `matched_triggers` all that matched. `reason` is this runtime's own: one line on a skip.
+    """
+
+    script_id: UUID
+    job_ref: str
+    trigger: str
+    matched_triggers: list[str]
+    status: TriggeredStatus = "triggered"
+    run_id: UUID | None = None
+    run: RunResponse | None = None
+    reason: str | None = None
+
+
+class TriggerJobsResponse(WireModel):
+    """One entry for each job meant."""
+
+    triggered: list[TriggeredJob]

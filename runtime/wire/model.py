@@ -1,0 +1,31 @@
+"""The base of every wire model, and the page that lists come in.
+
+Field names are the contract's. An unset optional field is left out of the JSON, never written as null: several fields
+of the public client fail on null and none fails on absence. Unknown keys are ignored, so that older and newer clients
+and daemons understand each other. Times carry their offset.
+"""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Item = TypeVar("Item")
+
+
+class WireModel(BaseModel):
+    """One JSON object of the API."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_wire(self) -> dict[str, Any]:
+        """The JSON object as plain values, unset fields left out; nulls inside plain dicts are kept."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Page(WireModel, Generic[Item]):
+    """A slice of a list: at most `limit` items from `offset` on, of `total` in all."""
+
+    items: list[Item] = []
+    limit: int = 100
+    offset: int = 0
+    total: int = 0

@@ -1,0 +1,98 @@
+"""Runs: their state, starting one and cancelling."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from runtime.wire.model import WireModel
+
+RunStatus = Literal["pending", "starting", "running", "cancelling", "completed", "failed", "cancelled", "skipped"]
+FINAL_RUN_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
+RunStatusFilter = Literal["succeeded", "failed", "cancelled", "other"]
+RunMode = Literal["always", "when_not_running"]
+
+
+class PipelineRunSummaryResponse(WireModel):
+    """What a pipeline reported of itself during a run; `duration_ms` is milliseconds."""
+
+    pipeline_name: str
+    dataset_name: str | None = None
+    destination_name: str | None = None
+    duration_ms: int | None = None
+    finished_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    status: str | None = None
+    total_rows: int | None = None
+    transaction_id: str | None = None
+
+
+class UpsertPipelineRunSummaryRequest(PipelineRunSummaryResponse):
+    """Attaches or replaces the summary of one pipeline on a run."""
+
+
+class RunResponse(WireModel):
+    """One run. `number` counts per job from 1, `duration` is whole seconds and absent while the run goes on.
+
+    `job_ref`, `job_name`, `reason` and `exit_code` are this runtime's own: the job, its label, why the run failed, was
+    skipped or was cancelled, and what its process exited with.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    script_version_id: UUID
+    deployment_id: UUID
+    configuration_id: UUID
+    number: int
+    status: RunStatus
+    trigger: str
+    date_added: AwareDatetime
+    date_updated: AwareDatetime
+    duration: int | None = None
+    interval_start: AwareDatetime | None = None
+    interval_end: AwareDatetime | None = None
+    logs: str | None = None
+    pipeline_run_summaries: list[PipelineRunSummaryResponse] | None = None
+    prev_run_id: UUID | None = None
+    profile: str | None = None
+    time_started: AwareDatetime | None = None
+    time_ended: AwareDatetime | None = None
+    triggered_by: UUID | None = None
+    job_ref: str | None = None
+    job_name: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+
+
+class CreateRunRequest(WireModel):
+    """Starts one run of one job; `when_not_running` answers with the active run if there is one."""
+
+    script_id_or_ref_or_secret: str
+    trigger: str
+    mode: RunMode = "always"
+    profile: str | None = None
+    refresh: bool = False
+    skip_freshness: bool = False
+
+
+class BulkCancelRequest(WireModel):
+    """Cancels the newest active run of each job; a dry run only says which."""
+
+    job_refs: list[str]
+    dry_run: bool = False
+
+
+class CancelledRunInfo(WireModel):
+    """A run that is being cancelled, and the status it had."""
+
+    job_ref: str
+    run_id: UUID
+    run_number: int
+    previous_status: RunStatus
+
+
+class BulkCancelResponse(WireModel):
+    """`not_running` lists the jobs that had no active run."""
+
+    cancelled: list[CancelledRunInfo]
+    not_running: list[str]
