@@ -50,6 +50,11 @@ die() { # MESSAGE [HINT...]
   exit 1
 }
 is_root() { ((EUID == 0)); }
+need_root() { # start over through sudo
+  is_root && return
+  command -v sudo >/dev/null || die "this needs root, and there is no sudo" "without root: ./install.sh --try DIR"
+  exec sudo -- "$CLONE/install.sh" "${ARGUMENTS[@]}"
+}
 
 # ---- what the machine must have ----------------------------------------------------------------------------------
 
@@ -251,10 +256,7 @@ with socket.socket(socket.AF_UNIX) as client:
 }
 
 install_service() {
-  if ! is_root; then
-    command -v sudo >/dev/null || die "installing the service needs root" "or, without it: ./install.sh --try DIR"
-    exec sudo -- "$CLONE/install.sh" "${ARGUMENTS[@]}"
-  fi
+  need_root
   [[ -d /run/systemd/system ]] || die "systemd is not running here, so there is nothing to install a service into" \
     "./install.sh --try DIR needs no systemd; docs/install.md says how to run the daemon yourself"
   lock install
@@ -335,7 +337,7 @@ TEXT
 
 uninstall() { # [--purge]
   [[ ${1:-} == "" || ${1:-} == --purge ]] || { usage >&2; exit 2; }
-  is_root || exec sudo -- "$CLONE/install.sh" "${ARGUMENTS[@]}"
+  need_root
   lock install
   say "Removing the service"
   if [[ -e $UNIT ]]; then
@@ -455,8 +457,9 @@ try_workspace() { # DIR [JOB]
   own_directory "$WORK" "$user"
   own_directory "$SOCKETS" "$user"
   AS+=(env "PATH=$CACHE/venv/bin:${PATH_OF_USER:-/usr/local/bin:/usr/bin:/bin}" "DLT_RUNTIME_URL=unix://$SOCKETS/api.sock")
-  "${AS[@]}" mkdir -- "$WORK/workspace"
-  copy_tree "$directory" "$WORK/workspace"
+  local copy=$WORK/${directory##*/} # its name becomes the workspace's
+  "${AS[@]}" mkdir -- "$copy"
+  copy_tree "$directory" "$copy"
 
   say "Starting a daemon as $user"
   keeper >"$SOCKETS/keeper.py"
@@ -468,7 +471,7 @@ try_workspace() { # DIR [JOB]
   KEEPER=$!
   await_daemon
 
-  AS+=(env --chdir "$WORK/workspace")
+  AS+=(env --chdir "$copy")
   say "Deploying $directory"
   "${AS[@]}" dlt-runtime deploy
   [[ -n $job ]] || job=$(first_pipeline_job)

@@ -30,6 +30,11 @@ def keeper_for(url: str) -> TokenKeeper:
     return MachineToken(token) if token else StoredTokens(url)
 
 
+def is_machine() -> bool:
+    """Whether the environment brings a machine's token."""
+    return bool(os.environ.get(TOKEN_VARIABLE))
+
+
 class MachineToken:
     """A token from the environment: it is not renewed and never stored."""
 

@@ -7,7 +7,9 @@ import typer
 
 
 def daemon(
-    config: Annotated[Path | None, typer.Option(help="Settings file in place of `/etc/dlt-runtime/config.toml`.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file in place of `/etc/dlt-runtime/config.toml`.")
+    ] = None,
     state_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
     socket: Annotated[Path | None, typer.Option(help="Unix socket to listen on.")] = None,
     listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="TCP address to listen on.")] = None,

@@ -70,9 +70,7 @@ def root(
     Options of this list may also stand behind the command.
     """
     session = Session(
-        GlobalOptions(
-            url=url, workspace=workspace, timestamps=timestamps, debug=debug, interactive=not non_interactive
-        )
+        GlobalOptions(url=url, workspace=workspace, timestamps=timestamps, debug=debug, interactive=not non_interactive)
     )
     context.obj = session
     if show_version:

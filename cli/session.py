@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from cli.credentials import is_machine, keeper_for
 from cli.output.console import Output
 from cli.workspace.root import find_root, require_root
 from cli.workspace.settings import RuntimeTable, read_runtime_table, write_runtime_table
@@ -58,10 +59,14 @@ class Session:
         return require_root(Path.cwd())
 
     @cached_property
+    def workspace_directory(self) -> Path | None:
+        """The workspace directory, None if the command runs in none; most commands need none."""
+        return find_root(Path.cwd())
+
+    @cached_property
     def settings(self) -> RuntimeTable:
         """What the workspace directory says about its runtime; nothing when there is no such directory."""
-        root = find_root(Path.cwd())
-        return read_runtime_table(root) if root else RuntimeTable()
+        return read_runtime_table(self.workspace_directory) if self.workspace_directory else RuntimeTable()
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -88,7 +93,7 @@ class Session:
             return owned_workspace(self.client.me(), self.options.workspace).id
         if self.settings.workspace_id:
             return self.settings.workspace_id
-        where = "this directory" if find_root(Path.cwd()) else "a directory that is no workspace"
+        where = "this directory" if self.workspace_directory else "a directory that is no workspace"
         raise NotFoundError(
             f"{where} is not connected to a workspace of the daemon",
             code="workspace_unconnected",
@@ -102,15 +107,24 @@ class Session:
         """
         if self.options.workspace or self.settings.workspace_id:
             return self.workspace_id
-        return self.remember_workspace(self.choose_workspace(self.root.name))
+        require_root(Path.cwd())
+        return self.remember_workspace(self.choose_workspace(None))
 
-    def choose_workspace(self, name: str) -> "WorkspaceResponse":
+    def choose_workspace(self, name: str | None) -> "WorkspaceResponse":
         """The caller's workspace of a name or id, created if there is none of that name.
+
+        Args:
+            name: None means the one that belongs to this directory: a machine token's only workspace, else the one of
+                the directory's name.
 
         Raises:
             NotFoundError: an id that is no workspace of the caller.
         """
         me = self.client.me()
+        if name is None:
+            if is_machine() and len(me.workspaces) == 1:
+                return me.workspaces[0].workspace
+            name = self.root.name
         try:
             chosen = owned_workspace(me, name)
         except NotFoundError:
@@ -130,7 +144,6 @@ class Session:
 
 def connect(endpoint: Endpoint) -> "RuntimeClient":
     """A client for a daemon; tests replace this."""
-    from cli.credentials import keeper_for
     from cli.version import user_agent
     from runtime.wire.client import RuntimeClient
 

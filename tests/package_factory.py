@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 BLOCK = 512
 NOT_IN_YAML = "\u2028\u2029\ufeff\ufffe\uffff"
@@ -36,6 +37,11 @@ class Member:
     size: int | None = None
     pax: Mapping[str, str | bytes] = field(default_factory=dict)
     magic: bytes = b"ustar\x0000"
+
+
+def names_in(directory: Path) -> list[str]:
+    """What lies directly in `directory`, sorted."""
+    return sorted(path.name for path in directory.iterdir())
 
 
 def digest(content: bytes) -> str:

@@ -6,7 +6,6 @@ import io
 import os
 import stat
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,21 +72,12 @@ def read_package(base: Path, paths: Iterable[str], workspace_root: Path) -> Pack
     return Package(base, tuple(sorted(files)), package_hash(files), tuple(left_out))
 
 
-@contextmanager
-def packed(package: Package) -> Iterator[BinaryIO]:
-    """The archive of a package as a temporary file, open at its start.
+def write_archive(package: Package, into: BinaryIO) -> None:
+    """Write the archive of a package; the same files make the same bytes.
 
     Raises:
         InvalidError: a file changed since its digest was taken.
     """
-    with tempfile.TemporaryFile(prefix="dlt-runtime-") as archive:
-        write_archive(package, archive)
-        archive.seek(0)
-        yield archive
-
-
-def write_archive(package: Package, into: BinaryIO) -> None:
-    """Write the archive of a package; the same files make the same bytes. Raises as `packed`."""
     with (
         gzip.GzipFile(filename="", fileobj=into, mode="wb", compresslevel=_COMPRESSION, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w|") as tar,

@@ -10,8 +10,11 @@ _HALF = 4
 
 
 def new_secret() -> str:
-    """A device code or refresh token: 256 random bits, so neither guessing nor a plain digest is a worry."""
-    return secrets.token_urlsafe(32)
+    """A device code or refresh token: 256 random bits, so neither guessing nor a plain digest is a worry.
+
+    In hexadecimal: clients put a device code on a command line, where a leading dash would make an option of it.
+    """
+    return secrets.token_hex(32)
 
 
 def digest(secret: str) -> bytes:

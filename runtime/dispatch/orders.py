@@ -1,5 +1,7 @@
 """What the runner is told of a run: the launch before it, the order that releases it."""
 
+from typing import Any
+
 from runtime.dispatch.preparation import PreparedFiles
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.runs import Run
@@ -23,21 +25,33 @@ def launch_of(run: Run, definition: JobDefinition, files: PreparedFiles) -> Laun
 
 
 def order_of(run: Run, definition: JobDefinition) -> ReleaseOrder:
-    """The SDK's `TRuntimeEntryPoint` of a run: window in UTC beside the zone it is meant in (semantics W4)."""
-    entry_point = {
+    """The SDK's `TRuntimeEntryPoint` of a run: window in UTC beside the zone it is meant in (semantics W4).
+
+    An environment's dlt may be newer or older than the one that wrote the manifest, so the order speaks to both:
+    launchers before dlt 1.30.1 read `allow_external_schedulers`, those from then on `incremental_mode`.
+    """
+    entry_point: dict[str, Any] = {
         **definition.raw["entry_point"],
+        "job_ref": definition.job_ref,
         "profile": run.profile,
         "refresh": run.refresh,
         "intercept_signals": definition.intercept_signals,
+        "interval_timezone": definition.timezone,
         "allow_external_schedulers": definition.allow_external_schedulers,
     }
+    if definition.allow_external_schedulers:
+        entry_point["incremental_mode"] = "interval"
+    entry_point |= {key: definition.raw[key] for key in _PASSED_ON if definition.raw.get(key)}
     if run.interval_start and run.interval_end:
         entry_point |= {
             "interval_start": run.interval_start.isoformat(),
             "interval_end": run.interval_end.isoformat(),
-            "interval_timezone": definition.timezone,
         }
     return ReleaseOrder(run_id=run.id, trigger=run.trigger, entry_point=entry_point)
+
+
+_PASSED_ON = ("incremental_mode", "auto_refresh_pipeline_mode")
+"""Fields of manifest engine 2 that concern the job's own process only."""
 
 
 def process_of(row: LiveRun) -> LiveProcess:

@@ -2,8 +2,8 @@
 
 Imports what the job will need and then waits on stdin for one line of JSON, the order: `run_id`, `trigger` and
 `entry_point` (dlt's `TRuntimeEntryPoint`). The end of stdin instead of an order means that nobody will send one: the
-program ends quietly. It stands for dlt's launchers of the same name and calls their functions, in this process, so
-that what was imported while waiting counts.
+program ends quietly, with a status that says so. It stands for dlt's launchers of the same name and calls their
+functions, in this process, so that what was imported while waiting counts.
 
 Standard library and dlt only, of the job's own environment; Python 3.10 and later.
 """
@@ -15,14 +15,18 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-JOB = "dlt._workspace.deployment.launchers.job"
 MODULE = "dlt._workspace.deployment.launchers.module"
 
+SINCE_1_30 = ("apply_job_configuration", "prepare_run_env")
+"""Steps that dlt's module launcher takes from some version on: job settings, then window and timezone."""
+
 ORDER_BLOCK_BYTES = 65536
+
 UNRELEASED_EXIT_CODE = 113
 """Says that no order came, so no code of the job has run; a success or a failure would be a lie."""
 
@@ -69,6 +73,9 @@ def run_module(launcher: ModuleType, order: dict[str, Any]) -> None:
     entry_point = order["entry_point"]
     module = entry_point["module"]
     section = module.rpartition(".")[2]
+    for step in SINCE_1_30:
+        if hasattr(launcher, step):
+            getattr(launcher, step)(entry_point)
     launcher.set_config_env_vars((known_sections.JOBS, section), entry_point.get("config", {}))
     if entry_point.get("profile"):
         os.environ["WORKSPACE__PROFILE"] = entry_point["profile"]
@@ -87,12 +94,19 @@ def run_launcher(launcher: ModuleType, order: dict[str, Any]) -> None:
         fail(f"module `{module}` is not in the deployment")
     wanted = inspect.signature(launcher.run).parameters
     arguments = {name: value for name, value in order.items() if name in wanted}
+    # Newer launchers print a job's result in their own way, also that of a job which gave up.
+    run = getattr(launcher, "run_and_print_result", run_and_print_result)
     try:
-        result = launcher.run(**arguments)
+        run(lambda: launcher.run(**arguments))
     except JobResolutionError as error:
         # Its message is one for people: which function, and why not.
         fail(str(error))
-    if launcher.__name__ == JOB and result is not None:
+
+
+def run_and_print_result(call: Callable[[], Any]) -> None:
+    """What a job returns is its last line, as with dlt's own launcher; other launchers return nothing."""
+    result = call()
+    if result is not None:
         print(result)
 
 

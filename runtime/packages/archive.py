@@ -34,7 +34,7 @@ _ESCAPED_BYTES = 4
 _SETTINGS_FILES = ("config.toml", "secrets.toml")
 _DOT_DLT = ".dlt"
 _LOCAL = "_local"
-_OURS = (".var", ".workspace")
+_OURS = (".var", ".workspace", "data", "state")
 
 
 @dataclass(frozen=True, slots=True)

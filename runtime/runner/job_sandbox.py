@@ -35,8 +35,8 @@ def job_policy(
         Mount(source=launch.environment, target=VENV),
         Mount(source=launchers, target=LAUNCHERS),
         Mount(source=launch.working_copy, target=WORKSPACE, writable=True),
-        Mount(source=launch.var_dir, target=f"{WORKSPACE}/{var_place(launch.profile)}", writable=True),
-        Mount(source=launch.local_dir, target=f"{WORKSPACE}/{local_place(launch.profile)}", writable=True),
+        *(Mount(source=launch.var_dir, target=place, writable=True) for place in state_places(launch.profile)),
+        *(Mount(source=launch.local_dir, target=place, writable=True) for place in data_places(launch.profile)),
     ]
     empty = [HOME]
     if launch.scratch_dir is None:
@@ -55,7 +55,7 @@ def job_policy(
 
 def job_environment(launch: Launch, daemon_environment: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of a job: nothing of the daemon's but locale, timezone and proxy settings."""
-    artifacts = f"file://{WORKSPACE}/{var_place(launch.profile)}/artifacts"
+    artifacts = f"file://{state_places(launch.profile)[0]}/artifacts"
     inherited = {name: value for name, value in daemon_environment.items() if _is_inherited(name)}
     return {
         "LANG": "C.UTF-8",
@@ -71,19 +71,24 @@ def job_environment(launch: Launch, daemon_environment: Mapping[str, str]) -> di
         "WORKSPACE__PROFILE": launch.profile,
         "RUNTIME__RUN_ID": str(launch.run_id),
         "SEND__ARTIFACTS__BUCKET_URL": artifacts,
+        # fsspec makes directories in buckets, but not on a disk unless it is told to.
+        "SEND__ARTIFACTS__KWARGS": '{"auto_mkdir": true}',
         "SYNC__ARTIFACTS__BUCKET_URL": artifacts,
         **launch.variables,
     }
 
 
-def var_place(profile: str) -> str:
-    """Where dlt keeps pipelines' state and load packages, relative to the workspace."""
-    return f".dlt/.var/{profile}"
+def state_places(profile: str) -> tuple[str, ...]:
+    """Where dlt keeps pipelines' state and load packages: before dlt 1.27 (first) and since.
+
+    Both lead to the same directory, so a job's state stays with it when its dlt is upgraded.
+    """
+    return f"{WORKSPACE}/.dlt/.var/{profile}", f"{WORKSPACE}/.dlt/state/{profile}"
 
 
-def local_place(profile: str) -> str:
-    """Where local files go, DuckDB's for one, relative to the workspace."""
-    return f"_local/{profile}"
+def data_places(profile: str) -> tuple[str, ...]:
+    """Where local files go, DuckDB's for one: before dlt 1.27 (first) and since; the same directory as well."""
+    return f"{WORKSPACE}/_local/{profile}", f"{WORKSPACE}/.dlt/data/{profile}"
 
 
 def _is_inherited(name: str) -> bool:

@@ -4,11 +4,13 @@ import asyncio
 import os
 from collections import defaultdict
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+import structlog
 from watchfiles import awatch
 
 BLOCK_BYTES = 1024 * 1024
@@ -18,12 +20,14 @@ _STEP_MS = 10
 _DEBOUNCE_MS = 20
 _SWEEP_MS = 1000
 
+log = structlog.get_logger()
+
 
 class LogTail:
     """Hands out what runs write within some 30 ms. Use it as an asynchronous context manager.
 
-    The watcher works only while something is followed. File events can be lost (a full queue, a file system without
-    them): every second all files are looked at anyway.
+    The watcher works only while something is followed, since it looks for events a hundred times a second. Events can
+    be lost (a full queue, a file system without them): every second all files are looked at anyway.
     """
 
     def __init__(self, live_dir: Path) -> None:
@@ -38,7 +42,10 @@ class LogTail:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stop_watching()
+        watcher, self._watcher = self._watcher, None
+        self._stop.set()
+        if watcher is not None:
+            await watcher
 
     async def follow(self, run_id: UUID, *, ended: asyncio.Event, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """What was appended since `offset`, block by block, at most `BLOCK_BYTES` each.
@@ -47,11 +54,13 @@ class LogTail:
         more, that is when `Runner.wait` has returned. A file that a job has truncated is read from its start again.
         """
         wake = asyncio.Event()
-        self._wakes[run_id].add(wake)
-        self._watch()
         waiting = asyncio.create_task(ended.wait())
         reader = _Reader(self._directory / f"{run_id}.log", offset)
+        self._wakes[run_id].add(wake)
         try:
+            self._watch()
+            # The watcher's first step is to ask for events; what is written before that is read below.
+            await asyncio.sleep(0)
             while True:
                 wake.clear()
                 is_last = ended.is_set()
@@ -70,17 +79,24 @@ class LogTail:
                 del self._wakes[run_id]
 
     def _watch(self) -> None:
-        if self._watcher is None or self._watcher.done():
+        if self._watcher is None:
             self._stop = asyncio.Event()
-            self._watcher = asyncio.create_task(self._pass_events(self._stop))
+            self._watcher = asyncio.create_task(self._work(self._stop))
 
-    async def _stop_watching(self) -> None:
-        self._stop.set()
-        if self._watcher is not None:
-            await self._watcher
+    async def _work(self, stop: asyncio.Event) -> None:
+        try:
+            await self._pass_events(stop)
+        except (OSError, RuntimeError) as error:
+            # The machine's inotify instances are few and others use them too.
+            log.warning("File events do not work, logs are looked at every second", error=str(error))
+            while self._wakes and not stop.is_set():
+                self._wake(None)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _SWEEP_MS / 1000)
             self._watcher = None
 
     async def _pass_events(self, stop: asyncio.Event) -> None:
+        """Wake followers until stopped, or until there are none."""
         changes = awatch(
             self._directory,
             watch_filter=None,
@@ -91,14 +107,20 @@ class LogTail:
             stop_event=stop,
             recursive=False,
         )
-        async for changed in changes:
-            if not self._wakes:
-                return
-            names = {Path(path).stem for _, path in changed if path.endswith(".log")}
-            for run_id, wakes in self._wakes.items():
-                if not changed or str(run_id) in names:
-                    for wake in wakes:
-                        wake.set()
+        async with aclosing(changes):
+            async for changed in changes:
+                if not self._wakes:
+                    # From here on `_watch` starts another; this one only ends.
+                    self._watcher = None
+                    return
+                self._wake({Path(path).stem for _, path in changed if path.endswith(".log")} if changed else None)
+
+    def _wake(self, names: set[str] | None) -> None:
+        """Wake those who follow one of `names`; everybody if it is None."""
+        for run_id, wakes in self._wakes.items():
+            if names is None or str(run_id) in names:
+                for wake in wakes:
+                    wake.set()
 
 
 class _Reader:

@@ -19,7 +19,7 @@ import structlog
 
 import runtime.launchers
 from runtime.errors import UnavailableError
-from runtime.runner.job_sandbox import job_command, job_policy, local_place, var_place
+from runtime.runner.job_sandbox import WORKSPACE, data_places, job_command, job_policy, state_places
 from runtime.runner.launch import Launch, LiveProcess, ReleaseOrder
 from runtime.runner.status import parse_child_pid, read_exit_code
 from runtime.sandbox.detached import reap, spawn_detached, wait_readable, wait_writable
@@ -253,9 +253,9 @@ def _watch(identity: ProcessIdentity, descriptors: contextlib.ExitStack) -> int 
 
 def _make_mount_points(launch: Launch) -> None:
     """bubblewrap would make them, but would follow a link in the working copy while the machine is still mounted."""
-    for place in (var_place(launch.profile), local_place(launch.profile)):
+    for place in (*state_places(launch.profile), *data_places(launch.profile)):
         path = launch.working_copy
-        for part in place.split("/"):
+        for part in place.removeprefix(f"{WORKSPACE}/").split("/"):
             path = path / part
             if path.is_symlink():
                 raise UnavailableError(f"`{place}` in the deployment must not be a link", code="sandbox_unavailable")

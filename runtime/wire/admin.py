@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from runtime.wire.model import WireModel
+from runtime.wire.model import Instant, WireModel
 
 
 class DeviceApprovalRequest(WireModel):
@@ -28,7 +28,7 @@ class UserResponse(WireModel):
     email: str
     local: bool
     disabled: bool
-    date_added: AwareDatetime
+    date_added: Instant
 
 
 class ListUsersResponse(WireModel):
@@ -58,9 +58,9 @@ class TokenResponse(WireModel):
     email: str
     workspace_id: UUID
     workspace_name: str
-    date_added: AwareDatetime
-    date_expires: AwareDatetime
-    date_revoked: AwareDatetime | None = None
+    date_added: Instant
+    date_expires: Instant
+    date_revoked: Instant | None = None
 
 
 class CreatedTokenResponse(TokenResponse):

@@ -97,9 +97,7 @@ class RuntimeClient:
 
         return self.connection.ask(MeResponse, "GET", "/v1/me")
 
-    def create_workspace(
-        self, organization_id: UUID, name: str, description: str | None = None
-    ) -> "WorkspaceResponse":
+    def create_workspace(self, organization_id: UUID, name: str, description: str | None = None) -> "WorkspaceResponse":
         """A new workspace, owned by the caller."""
         from runtime.wire.identities import WorkspaceCreateRequest, WorkspaceResponse
 
@@ -181,9 +179,7 @@ class RuntimeClient:
 
     # --- jobs
 
-    def jobs(
-        self, workspace_id: UUID, *, archived: "ArchivedFilter" = "false"
-    ) -> "Iterator[DetailedScriptResponse]":
+    def jobs(self, workspace_id: UUID, *, archived: "ArchivedFilter" = "false") -> "Iterator[DetailedScriptResponse]":
         """All jobs, ordered by name."""
         from runtime.wire.jobs import ListScriptsResponse
 

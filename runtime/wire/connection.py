@@ -78,11 +78,16 @@ class Connection:
         return self._send("POST", self.endpoint.auth_base + path, auth=None, **request)
 
     @contextmanager
-    def stream(self, path: str, *, read_seconds: float, headers: dict[str, str]) -> Generator[Iterator[str], None, None]:
+    def stream(
+        self, path: str, *, read_seconds: float, headers: dict[str, str]
+    ) -> Generator[Iterator[str], None, None]:
         """An open answer of the API, line by line; raises as `ask`, also while lines are read."""
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, read=read_seconds)
         url = self.endpoint.api_base + path
-        with self._translated(), self._http.stream("GET", url, headers=headers, auth=self._auth, timeout=timeout) as opened:
+        with (
+            self._translated(),
+            self._http.stream("GET", url, headers=headers, auth=self._auth, timeout=timeout) as opened,
+        ):
             if opened.is_error:
                 opened.read()
                 raise error_from_answer(opened.status_code, _json_or_none(opened))

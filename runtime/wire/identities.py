@@ -3,9 +3,9 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
-from runtime.wire.model import WireModel
+from runtime.wire.model import Instant, WireModel
 
 OrganizationRole = Literal["owner", "member"]
 WorkspaceRole = Literal["owner", "viewer"]
@@ -18,8 +18,8 @@ class OrganizationResponse(WireModel):
     id: UUID
     name: str
     description: str | None = None
-    date_added: AwareDatetime
-    date_updated: AwareDatetime
+    date_added: Instant
+    date_updated: Instant
 
 
 class WorkspaceResponse(WireModel):
@@ -29,8 +29,8 @@ class WorkspaceResponse(WireModel):
     name: str
     description: str | None = None
     predefined_profiles: dict[str, str] | None = None
-    date_added: AwareDatetime
-    date_updated: AwareDatetime
+    date_added: Instant
+    date_updated: Instant
 
 
 class OrganizationMembershipResponse(WireModel):
@@ -100,8 +100,8 @@ class OrganizationPlanResponse(WireModel):
     id: UUID
     plan: PlanType
     trial_days_remaining: int | None = None
-    date_added: AwareDatetime
-    date_updated: AwareDatetime
+    date_added: Instant
+    date_updated: Instant
 
 
 class CreateOrganizationRequest(WireModel):

@@ -3,9 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
-from runtime.wire.model import Page, WireModel
+from runtime.wire.model import Instant, Page, WireModel
 from runtime.wire.runs import RunResponse
 
 JobType = Literal["batch", "interactive", "stream"]
@@ -38,16 +36,16 @@ class _DefinedJob(WireModel):
     job_definition_engine_version: int
     job_definition_hash: str
     created_by: UUID
-    date_added: AwareDatetime
-    date_updated: AwareDatetime
+    date_added: Instant
+    date_updated: Instant
     name: str | None = None
     description: str | None = None
     deployment_module: str | None = None
     default_trigger: str | None = None
     triggers: list[str] | None = None
     freshness: list[str] | None = None
-    interval_start: AwareDatetime | None = None
-    interval_end: AwareDatetime | None = None
+    interval_start: Instant | None = None
+    interval_end: Instant | None = None
     pipeline_name: str | None = None
     profile: str | None = None
 
@@ -57,7 +55,7 @@ class ScriptResponse(_DefinedJob):
 
     workspace_id: UUID
     archived: bool = False
-    next_scheduled_run: AwareDatetime | None = None
+    next_scheduled_run: Instant | None = None
     public_secret: UUID | None = None
     public_url: str | None = None
     script_url: str | None = None

@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime
-
-from runtime.wire.model import WireModel
+from runtime.wire.model import Instant, WireModel
 from runtime.wire.run_details import DetailedRunResponse
 
 LogPhase = Literal["setup", "program"]
@@ -15,7 +13,7 @@ class LogLine(WireModel):
 
     line_num: int
     phase: LogPhase
-    reported_at: AwareDatetime
+    reported_at: Instant
     content: str
 
 
@@ -31,5 +29,5 @@ class LogStreamEvent(WireModel):
 
     channel: str
     line_num: int
-    reported_at: AwareDatetime
+    reported_at: Instant
     content: str

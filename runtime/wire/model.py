@@ -5,11 +5,22 @@ of the public client fail on null and none fails on absence. Unknown keys are ig
 and daemons understand each other. Times carry their offset.
 """
 
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Item = TypeVar("Item")
+
+
+def _require_offset(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("the time lacks its offset")
+    return value
+
+
+Instant = Annotated[datetime, AfterValidator(_require_offset)]
+"""A point in time, ISO 8601 with an offset."""
 
 
 class WireModel(BaseModel):

@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
-from runtime.wire.model import Page, WireModel
+from runtime.wire.model import Instant, Page, WireModel
 
 DEPLOYMENT_ARCHIVE_PART = "files"
 DEPLOYMENT_REQUIREMENTS_PART = "requirements"
@@ -24,8 +22,8 @@ class PackageResponse(WireModel):
     file_count: int
     size: int
     created_by: UUID
-    date_added: AwareDatetime
-    date_updated: AwareDatetime
+    date_added: Instant
+    date_updated: Instant
 
 
 class DeploymentResponse(PackageResponse):

@@ -3,9 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime
-
-from runtime.wire.model import WireModel
+from runtime.wire.model import Instant, WireModel
 
 RunStatus = Literal["pending", "starting", "running", "cancelling", "completed", "failed", "cancelled", "skipped"]
 FINAL_RUN_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
@@ -20,8 +18,8 @@ class PipelineRunSummaryResponse(WireModel):
     dataset_name: str | None = None
     destination_name: str | None = None
     duration_ms: int | None = None
-    finished_at: AwareDatetime | None = None
-    started_at: AwareDatetime | None = None
+    finished_at: Instant | None = None
+    started_at: Instant | None = None
     status: str | None = None
     total_rows: int | None = None
     transaction_id: str | None = None
@@ -46,17 +44,17 @@ class RunResponse(WireModel):
     number: int
     status: RunStatus
     trigger: str
-    date_added: AwareDatetime
-    date_updated: AwareDatetime
+    date_added: Instant
+    date_updated: Instant
     duration: int | None = None
-    interval_start: AwareDatetime | None = None
-    interval_end: AwareDatetime | None = None
+    interval_start: Instant | None = None
+    interval_end: Instant | None = None
     logs: str | None = None
     pipeline_run_summaries: list[PipelineRunSummaryResponse] | None = None
     prev_run_id: UUID | None = None
     profile: str | None = None
-    time_started: AwareDatetime | None = None
-    time_ended: AwareDatetime | None = None
+    time_started: Instant | None = None
+    time_ended: Instant | None = None
     triggered_by: UUID | None = None
     job_ref: str | None = None
     job_name: str | None = None

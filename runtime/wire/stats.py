@@ -2,9 +2,7 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime
-
-from runtime.wire.model import WireModel
+from runtime.wire.model import Instant, WireModel
 
 BucketSize = Literal["all", "1h", "1d", "1w", "1m", "1y"]
 
@@ -29,7 +27,7 @@ class RunBucketData(WireModel):
 class RunStatsBucket(WireModel):
     """One bucket of time."""
 
-    bucket_start: AwareDatetime
+    bucket_start: Instant
     data: RunBucketData
 
 
@@ -38,12 +36,12 @@ class RunStatsResponse(WireModel):
 
     bucket_size: BucketSize
     buckets: list[RunStatsBucket]
-    period_start: AwareDatetime
-    period_end: AwareDatetime
+    period_start: Instant
+    period_end: Instant
     tz: str
 
 
 class WatermarkResponse(WireModel):
     """When anything in the workspace last changed; absent when there is nothing."""
 
-    updated_at: AwareDatetime | None = None
+    updated_at: Instant | None = None

@@ -25,7 +25,7 @@ class LogController(Controller):
 
     @get(
         media_type="application/json",
-        responses={200: ResponseSpec(LogsResponse, description="The run and its lines")},
+        responses={200: ResponseSpec(LogsResponse, generate_examples=False, description="The run and its lines")},
         summary="Stored lines",
     )
     async def logs(self, workspace_id: UUID, run_id: UUID, services: Services, script_id: UUID | None = None) -> Stream:
@@ -37,7 +37,14 @@ class LogController(Controller):
     @get(
         "/stream",
         media_type="text/event-stream",
-        responses={200: ResponseSpec(LogStreamEvent, media_type="text/event-stream", description="One event a line")},
+        responses={
+            200: ResponseSpec(
+                LogStreamEvent,
+                media_type="text/event-stream",
+                generate_examples=False,
+                description="One such object in the data of each event",
+            )
+        },
         summary="Live lines",
     )
     async def stream(

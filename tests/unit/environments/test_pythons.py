@@ -1,5 +1,4 @@
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -118,12 +117,22 @@ class TestChoosing:
             await Pythons().choose("3.3")
         assert refused.value.hint is not None
 
-    async def test_one_installed_meanwhile_is_found(self, tmp_path: Path) -> None:
-        pythons = Pythons([tmp_path], environ={"HOME": str(tmp_path)})
-        before = await pythons.all()
-        os.symlink(Path(sys.executable).resolve(), tmp_path / "python3")
-        assert await pythons.all() == before
-        assert {one.path for one in await pythons.all(refresh=True)} >= {Path(sys.executable).resolve()}
+    async def test_one_installed_meanwhile_is_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real, present = Path(sys.executable).resolve(), list[Path]()
+        monkeypatch.setattr("runtime.environments.pythons.candidates", lambda *_: list(present))
+        pythons = Pythons()
+        assert await pythons.all() == ()
+        present.append(real)
+        assert await pythons.all() == ()
+        chosen = await pythons.choose(f"{sys.version_info.major}.{sys.version_info.minor}")
+        assert chosen.path == real
+
+    async def test_one_removed_meanwhile_is_not_chosen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pythons = Pythons()
+        gone = interpreter("3.77.0")
+        monkeypatch.setattr(pythons, "_found", (gone,))
+        with pytest.raises(InvalidError, match=r"Python 3\.77 is not on this machine"):
+            await pythons.choose("3.77")
 
     def test_the_message_lists_versions_in_order_and_each_once(self) -> None:
         present = [interpreter("3.12.1"), interpreter("3.9.18"), interpreter("3.12.1")]

@@ -41,9 +41,10 @@ async def test_work_under_one_key_is_done_once_and_latecomers_hear_all_of_it() -
     await work.under_way.wait()
     second = share(shared, work, late)
     work.go_on.set()
-    assert await asyncio.gather(first, second) == ["done", "done"]
+    assert {await first, await second} == {"done"}
     assert work.started == 1
-    assert early == late == ["first", "second"]
+    assert early == ["first", "second"]
+    assert late == ["first", "second"]
 
 
 async def test_work_that_is_over_is_started_anew() -> None:
@@ -78,9 +79,10 @@ async def test_work_nobody_waits_for_has_ended_when_the_last_one_is_gone() -> No
 
 async def test_who_comes_while_abandoned_work_ends_gets_work_of_their_own() -> None:
     shared = SharedWork[str, str]()
-    may_end, ending = asyncio.Event(), asyncio.Event()
+    under_way, ending, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow_to_end(report: Report) -> str:
+        under_way.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -92,8 +94,7 @@ async def test_who_comes_while_abandoned_work_ends_gets_work_of_their_own() -> N
         return "quick"
 
     abandoned = share(shared, slow_to_end, [])
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await under_way.wait()
     abandoned.cancel()
     await ending.wait()
     assert await share(shared, quick, []) == "quick"

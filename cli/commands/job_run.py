@@ -1,0 +1,68 @@
+"""`job-run`: the runs of jobs. Values stand before the operation: `job-run hello 2 logs -f`."""
+
+from typing import Annotated
+
+import typer
+
+from cli.commands.logs import NumberArgument, show_logs
+from cli.groups import OperationGroup
+from cli.lookup import find_job, find_run, find_runs
+from cli.options import FollowOption, JsonOption, LimitOption, session_of
+from cli.output.jobs import short_ref, show_run, show_runs
+from runtime.errors import ConflictError
+from runtime.wire.runs import FINAL_RUN_STATUSES
+
+app = typer.Typer(
+    cls=OperationGroup,
+    help="The runs of jobs: `job-run [JOB] list`, `job-run JOB [RUN] info`, `... logs`, `... cancel`.",
+)
+JobArgument = Annotated[str, typer.Argument(help="Name, reference or script path.")]
+
+
+@app.command("list")
+def list_runs(
+    context: typer.Context,
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Name or selector; all by default.")] = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, the newest last."""
+    session = session_of(context)
+    show_runs(session.output, find_runs(session, job, limit), as_json=as_json)
+
+
+@app.command("info")
+def info(
+    context: typer.Context, job: JobArgument, run_number: NumberArgument = None, as_json: JsonOption = False
+) -> None:
+    """Show the newest run of a job, or the one of a number."""
+    session = session_of(context)
+    show_run(session.output, find_run(session, find_job(session, job), run_number), as_json=as_json)
+
+
+@app.command("logs")
+def logs(
+    context: typer.Context,
+    job: JobArgument,
+    run_number: NumberArgument = None,
+    follow: FollowOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the log of a run."""
+    show_logs(session_of(context), job, run_number, follow=follow, as_json=as_json)
+
+
+@app.command("cancel")
+def cancel(
+    context: typer.Context, job: JobArgument, run_number: NumberArgument = None, as_json: JsonOption = False
+) -> None:
+    """Stop the newest run of a job, or the one of a number."""
+    session = session_of(context)
+    found = find_job(session, job)
+    run = find_run(session, found, run_number)
+    if run.status in FINAL_RUN_STATUSES:
+        raise ConflictError(f"run {run.number} of {short_ref(found.job_ref)} has ended: {run.status}", code="run_ended")
+    stopping = session.client.cancel_run(session.workspace_id, run.id)
+    if as_json:
+        session.output.json(stopping.to_wire())
+    session.output.message(f"run {run.number} of {short_ref(found.job_ref)}: {stopping.status}")
