@@ -75,6 +75,7 @@ missing_packages() { # prints Debian package names, one a line
   command -v bwrap >/dev/null || echo bubblewrap
   command -v pasta >/dev/null || "$HOST_NETWORK" || echo passt
   command -v nsenter >/dev/null || echo util-linux
+  command -v ip >/dev/null || [[ -x /sbin/ip ]] || "$HOST_NETWORK" || echo iproute2
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
   find_python || printf '%s\n' python3 python3-venv
 }
@@ -369,7 +370,7 @@ uninstall() { # [--purge]
   local user
   for user in "$SERVICE_USER" "$TEST_USER"; do
     if id -u -- "$user" >/dev/null 2>&1; then
-      userdel -- "$user" && note "user $user"
+      if userdel -- "$user"; then note "user $user"; else note "kept: user $user"; fi
     fi
   done
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from cli.files import write_atomically
 from runtime.errors import InvalidError
-from runtime.wire.bearer import TokenKeeper, TokenPair
+from runtime.wire.tokens import TokenKeeper, TokenPair
 
 TOKEN_VARIABLE = "DLT_RUNTIME_TOKEN"  # noqa: S105 - the variable's name
 

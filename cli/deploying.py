@@ -90,10 +90,7 @@ def pick_job(description: Description, text: str | None, *, selector: str, refus
     named = candidates(text, [job["job_ref"] for job in jobs]) if text else []
     if len(named) > 1:
         raise InvalidError(f"`{text}` may be any of {', '.join(sorted(named))}", code="job_ambiguous")
-    if named:
-        wanted = f"manual:{named[0]}"
-    else:
-        wanted = text or selector
+    wanted = f"manual:{named[0]}" if named else text or selector
     found = [job for job in jobs if _is_meant(job, wanted, description.triggers)]
     allowed = [job for job in found if job["entry_point"]["job_type"] != refused_type]
     if len(allowed) == 1:

@@ -95,10 +95,10 @@ class RootGroup(TyperGroup):
         options = {name: value for name, value in GLOBAL_OPTIONS.items() if not (own and name in _WORKSPACE_OPTIONS)}
         return super().parse_args(ctx, hoist(args, options))
 
-    def main(self, args: Sequence[str] | None = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:  # type: ignore[override]
         """Run and, unless the caller wants the value, exit with the status that fits."""
         if not standalone_mode:
-            return super().main(args, *rest, standalone_mode=False, **extra)
+            return super().main(args, standalone_mode=False, **extra)
         words = list(sys.argv[1:] if args is None else args)
         sys.exit(self._run(words, extra))
 
@@ -122,6 +122,11 @@ class RootGroup(TyperGroup):
                 "this is a bug in dlt-runtime; `--debug` shows where it happened",
             )
             return ExitCode.FAILED
+
+
+def new_group(summary: str, kind: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    """A group of operations, to be filled with commands."""
+    return typer.Typer(cls=kind, help=summary, add_completion=False, rich_markup_mode="markdown")
 
 
 def load_command(entry: Entry) -> Any:

@@ -16,6 +16,13 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Name every
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most so many, the newest.")]
 
 
+def whole_number(text: str) -> int:
+    """Read the number of a run or version."""
+    if not text.isascii() or not text.isdigit():
+        raise typer.BadParameter(f"`{text}` is neither a number nor an operation of this command")
+    return int(text)
+
+
 def session_of(context: typer.Context) -> Session:
     """The session of the running command."""
     session = context.find_object(Session)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 URL_VARIABLE = "DLT_RUNTIME_URL"
 
-# httpx comes with a command line of its own, whose import costs 100 ms; without it httpx imports just as well.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-
 
 @dataclass(frozen=True)
 class GlobalOptions:
@@ -93,9 +90,14 @@ class Session:
             return owned_workspace(self.client.me(), self.options.workspace).id
         if self.settings.workspace_id:
             return self.settings.workspace_id
-        where = "this directory" if self.workspace_directory else "a directory that is no workspace"
+        if self.workspace_directory is None:
+            raise NotFoundError(
+                f"`{Path.cwd()}` is no dlt workspace, so it is not clear which workspace is meant",
+                code="workspace_missing",
+                hint="go to the workspace's directory, or name it: `--workspace NAME`",
+            )
         raise NotFoundError(
-            f"{where} is not connected to a workspace of the daemon",
+            f"`{self.workspace_directory}` is not connected to a workspace of the daemon",
             code="workspace_unconnected",
             hint="`dlt-runtime login` connects it; `--workspace NAME` asks about another one",
         )
@@ -144,6 +146,9 @@ class Session:
 
 def connect(endpoint: Endpoint) -> "RuntimeClient":
     """A client for a daemon; tests replace this."""
+    # httpx brings a command line of its own, whose import costs 100 ms; told that it is missing, httpx does without.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
     from cli.version import user_agent
     from runtime.wire.client import RuntimeClient
 

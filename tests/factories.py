@@ -17,7 +17,9 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 JOB_LAUNCHER = "dlt._workspace.deployment.launchers.job"
 
 
-def make_raw_definition(job_ref: str = "jobs.shop.load", *, job_type: JobType = "batch", **fields: Any) -> dict[str, Any]:
+def make_raw_definition(
+    job_ref: str = "jobs.shop.load", *, job_type: JobType = "batch", **fields: Any
+) -> dict[str, Any]:
     """A job definition as a manifest of engine 1 holds it; `fields` are further keys of the definition."""
     entry_point = {"module": "shop", "function": "load", "job_type": job_type, "launcher": JOB_LAUNCHER}
     return {"job_ref": job_ref, "entry_point": entry_point, "triggers": [], "execute": {}, **fields}
@@ -51,7 +53,13 @@ def make_job(
         created_by=creator,
         created_at=NOW,
     )
-    fields = {"workspace_id": uuid4(), "archived_at": None, "created_at": NOW, "updated_at": NOW, "version": job_version}
+    fields = {
+        "workspace_id": uuid4(),
+        "archived_at": None,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "version": job_version,
+    }
     return Job(id=job_id, job_ref=definition.job_ref, created_by=creator, **{**fields, **changes})
 
 

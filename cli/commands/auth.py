@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from cli.groups import new_group
 from cli.options import JsonOption, session_of
 
-app = typer.Typer(help="Logins over the network; for administrators, through the daemon's socket.")
+app = new_group("Logins over the network; for administrators, through the daemon's socket.")
 
 
 @app.callback()

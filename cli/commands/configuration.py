@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from cli.groups import OperationGroup
-from cli.options import DryRunOption, JsonOption, VerboseOption, session_of
+from cli.groups import OperationGroup, new_group
+from cli.options import DryRunOption, JsonOption, VerboseOption, session_of, whole_number
 from cli.output.plans import show_sync, show_version, show_versions, sync_json
 from cli.syncing import sync_configuration
 from cli.workspace.python import workspace_python
@@ -17,11 +17,10 @@ class _Group(OperationGroup):
     default_operation: ClassVar[str] = "info"
 
 
-app = typer.Typer(
-    cls=_Group,
-    help="The versions of the workspace's settings and secrets: `configuration list`, `configuration [VERSION] info`, `configuration sync`.",
-)
-VersionArgument = Annotated[int | None, typer.Argument(metavar="[VERSION]", help="A version; the newest by default.")]
+app = new_group("Versions of the settings and secrets: `configuration [VERSION] info`, `list`, `sync`.", _Group)
+VersionArgument = Annotated[
+    int | None, typer.Argument(metavar="VERSION", parser=whole_number, help="A version; the newest by default.")
+]
 
 
 @app.command("info")
@@ -43,7 +42,7 @@ def info(context: typer.Context, version: VersionArgument = None, as_json: JsonO
 @app.command("list")
 def list_versions(
     context: typer.Context,
-    version: Annotated[int | None, typer.Argument(hidden=True)] = None,  # noqa: ARG001 - the grammar allows one
+    version: Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)] = None,  # noqa: ARG001 - the grammar allows one
     as_json: JsonOption = False,
 ) -> None:
     """List the versions, the newest last."""
@@ -54,7 +53,7 @@ def list_versions(
 @app.command("sync")
 def sync(
     context: typer.Context,
-    version: Annotated[int | None, typer.Argument(hidden=True)] = None,  # noqa: ARG001 - the grammar allows one
+    version: Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)] = None,  # noqa: ARG001 - the grammar allows one
     dry_run: DryRunOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,

@@ -4,21 +4,19 @@ from typing import Annotated
 
 import typer
 
-from cli.groups import OperationGroup
+from cli.groups import OperationGroup, new_group
 from cli.lookup import find_job, find_jobs
 from cli.options import JsonOption, session_of
 from cli.output.jobs import show_job, show_jobs
 
-app = typer.Typer(
-    cls=OperationGroup, help="The jobs of the workspace: `job [NAME or SELECTOR...] list`, `job NAME info`."
-)
+app = new_group("The jobs of the workspace: `job [NAME or SELECTOR...] list`, `job NAME info`.", OperationGroup)
 
 
 @app.command("list")
 def list_jobs(
     context: typer.Context,
     jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="[JOB...]", help="Names or selectors; all by default.")
+        list[str] | None, typer.Argument(metavar="JOB...", help="Names or selectors; all by default.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -5,16 +5,15 @@ from typing import Annotated
 import typer
 
 from cli.commands.logs import NumberArgument, show_logs
-from cli.groups import OperationGroup
+from cli.groups import OperationGroup, new_group
 from cli.lookup import find_job, find_run, find_runs
 from cli.options import FollowOption, JsonOption, LimitOption, session_of
 from cli.output.jobs import short_ref, show_run, show_runs
 from runtime.errors import ConflictError
 from runtime.wire.runs import FINAL_RUN_STATUSES
 
-app = typer.Typer(
-    cls=OperationGroup,
-    help="The runs of jobs: `job-run [JOB] list`, `job-run JOB [RUN] info`, `... logs`, `... cancel`.",
+app = new_group(
+    "The runs of jobs: `job-run [JOB] list`, `job-run JOB [RUN] info` (or `logs`, `cancel`).", OperationGroup
 )
 JobArgument = Annotated[str, typer.Argument(help="Name, reference or script path.")]
 
@@ -22,7 +21,7 @@ JobArgument = Annotated[str, typer.Argument(help="Name, reference or script path
 @app.command("list")
 def list_runs(
     context: typer.Context,
-    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Name or selector; all by default.")] = None,
+    job: Annotated[str | None, typer.Argument(metavar="JOB", help="Name or selector; all by default.")] = None,
     limit: LimitOption = 100,
     as_json: JsonOption = False,
 ) -> None:

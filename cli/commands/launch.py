@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 JobArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[JOB]", help="Name, reference or selector; a `.py` path deploys that file ad hoc."),
+    typer.Argument(metavar="JOB", help="Name, reference or selector; a `.py` path deploys that file ad hoc."),
 ]
 FileOption = Annotated[str | None, typer.Option(metavar="PATH", help="Deploy one Python file ad hoc.")]
 

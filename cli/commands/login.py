@@ -12,8 +12,8 @@ from cli.session import Session, owned_workspace
 from cli.workspace.root import require_root
 from cli.workspace.settings import write_runtime_table
 from runtime.errors import InvalidError, NotFoundError, UnauthenticatedError
-from runtime.wire.bearer import TokenPair
 from runtime.wire.failures import ApiError
+from runtime.wire.tokens import TokenPair
 
 if TYPE_CHECKING:
     from runtime.wire.auth import LoginResponse

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.lookup import find_job, find_run
-from cli.options import FollowOption, JsonOption, session_of
+from cli.options import FollowOption, JsonOption, session_of, whole_number
 from cli.output.jobs import short_ref
 from cli.output.log_lines import log_line
 from cli.session import Session
@@ -13,7 +13,9 @@ from cli.session import Session
 if TYPE_CHECKING:
     from runtime.wire.run_details import DetailedRunResponse
 
-NumberArgument = Annotated[int | None, typer.Argument(metavar="[RUN]", help="The run's number; the newest by default.")]
+NumberArgument = Annotated[
+    int | None, typer.Argument(metavar="RUN", parser=whole_number, help="The run's number; the newest by default.")
+]
 
 
 def logs(

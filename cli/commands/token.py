@@ -6,11 +6,11 @@ from uuid import UUID
 import typer
 
 from cli.credentials import TOKEN_VARIABLE
-from cli.groups import DefaultGroup
+from cli.groups import DefaultGroup, new_group
 from cli.options import JsonOption, session_of
 from cli.output.console import Column
 
-app = typer.Typer(cls=DefaultGroup, help="Tokens for machines; for administrators, through the daemon's socket.")
+app = new_group("Tokens for machines; for administrators, through the daemon's socket.", DefaultGroup)
 _COLUMNS = (
     Column("Id"),
     Column("Email"),

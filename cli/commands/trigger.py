@@ -46,7 +46,7 @@ def trigger(
         )
     if as_json:
         return
-    columns = (Column("Job"), Column("Outcome"), Column("Trigger"), Column("Run"), Column("Reason", is_wide=True))
+    columns = (Column("Job"), Column("Outcome"), Column("Trigger"), Column("Run"), Column("Reason"))
     session.output.table(
         columns,
         [

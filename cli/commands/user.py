@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from cli.groups import DefaultGroup
+from cli.groups import DefaultGroup, new_group
 from cli.options import JsonOption, session_of
 from cli.output.console import Column
 
-app = typer.Typer(cls=DefaultGroup, help="Who may log in; for administrators, through the daemon's socket.")
+app = new_group("Who may log in; for administrators, through the daemon's socket.", DefaultGroup)
 _COLUMNS = (Column("Email"), Column("Kind"), Column("State"), Column("Added"))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.groups import DefaultGroup
+from cli.groups import DefaultGroup, new_group
 from cli.options import JsonOption, session_of
 from cli.output.console import Column
 from cli.session import Session
@@ -15,8 +15,8 @@ from runtime.errors import InvalidError, NotFoundError
 if TYPE_CHECKING:
     from runtime.wire.identities import WorkspaceResponse
 
-app = typer.Typer(cls=DefaultGroup, help="Your workspaces on the daemon.")
-_COLUMNS = (Column("Name"), Column("Id"), Column("Role"), Column("Connected"), Column("Description", is_wide=True))
+app = new_group("Your workspaces on the daemon.", DefaultGroup)
+_COLUMNS = (Column("Name"), Column("Id"), Column("Role"), Column("Connected"), Column("Description"))
 
 
 @app.command("list")
@@ -68,7 +68,7 @@ def _ask(session: Session) -> "WorkspaceResponse":
     for number, workspace in enumerate(owned, start=1):
         session.output.message(f"{number:3}  {workspace.name}  {workspace.id}")
     while True:
-        answer = typer.prompt("Number", type=int, err=True)
+        answer: int = typer.prompt("Number", type=int, err=True)
         if 1 <= answer <= len(owned):
             return owned[answer - 1]
         session.output.message(f"choose a number from 1 to {len(owned)}")

@@ -38,7 +38,6 @@ class Column:
 
     title: str
     style: str | Callable[[str], str] = ""
-    is_wide: bool = False
 
 
 @dataclass
@@ -84,7 +83,7 @@ class Output:
 
         shown = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
         for column in columns:
-            shown.add_column(column.title, no_wrap=not column.is_wide, overflow="fold")
+            shown.add_column(column.title, min_width=len(column.title), overflow="fold")
         for row in rows:
             styled = (
                 Text(clean(value), style=column.style(value) if callable(column.style) else column.style)

@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 _JOB_COLUMNS = (
     Column("Job"),
-    Column("Label", is_wide=True),
     Column("Type"),
     Column("Version"),
-    Column("Trigger", is_wide=True),
+    Column("Trigger"),
     Column("Next run"),
     Column("Last run"),
     Column("Status", status_style),
+    Column("Label"),
 )
 _RUN_COLUMNS = (
     Column("Job"),
     Column("Run"),
     Column("Status", status_style),
-    Column("Trigger", is_wide=True),
+    Column("Trigger"),
     Column("Profile"),
     Column("Started"),
     Column("Ended"),
     Column("Duration"),
-    Column("Reason", is_wide=True),
+    Column("Reason"),
 )
 
 
@@ -132,13 +132,13 @@ def _job_row(output: Output, job: "DetailedScriptResponse") -> tuple[str, ...]:
     run = job.last_run
     return (
         short_ref(job.job_ref),
-        job_label(job),
         job.script_type,
         str(job.version),
         job.default_trigger or "",
         output.time(job.next_scheduled_run),
         output.time((run.time_started or run.date_added) if run else None),
         run.status if run else "",
+        job_label(job),
     )
 
 

@@ -1,4 +1,4 @@
-"""How a deploy is shown: what changed in the packages and which jobs are added, updated, archived or left as they are."""
+"""How a deploy is shown: what changed in the packages, and what becomes of each job."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from runtime.wire.manifests import DeployManifestResponse
     from runtime.wire.packages import PackageResponse
 
+_PLAN_STYLES = {"added": "green", "updated": "cyan", "archived": "yellow", "unchanged": "dim"}
 _PLAN_COLUMNS = (
     Column("Change", lambda change: _PLAN_STYLES.get(change, "")),
     Column("Job"),
     Column("Version"),
-    Column("Trigger", is_wide=True),
+    Column("Trigger"),
 )
-_PLAN_STYLES = {"added": "green", "updated": "cyan", "archived": "yellow", "unchanged": "dim"}
 
 
 def show_sync(output: Output, result: SyncResult, *, verbose: bool = False) -> None:
@@ -92,7 +92,7 @@ def show_versions(output: Output, versions: "list[PackageResponse]", *, as_json:
     columns = [Column("Version"), Column("Created"), Column("Files"), Column("Content hash")]
     with_profiles = hasattr(versions[0], "profiles")
     if with_profiles:
-        columns.append(Column("Profiles", is_wide=True))
+        columns.append(Column("Profiles"))
     rows = []
     for version in reversed(versions):
         row = [str(version.version), output.time(version.date_added), str(version.file_count), version.content_hash]

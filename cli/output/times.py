@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-_STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (7, "day"), (52, "week"))
+_UNITS = ((31_557_600, "year"), (604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def relative(at: datetime, now: datetime) -> str:
@@ -12,18 +12,12 @@ def relative(at: datetime, now: datetime) -> str:
         at: With offset, as is `now`.
     """
     seconds = (now - at).total_seconds()
-    amount = abs(seconds)
-    if amount < 1:
-        return "now"
-    for size, name in _STEPS:
-        if amount < size:
-            break
-        amount /= size
-    else:
-        name = "year"
-    count = int(amount)
-    words = f"{count} {name}{'' if count == 1 else 's'}"
-    return f"{words} ago" if seconds > 0 else f"in {words}"
+    for size, name in _UNITS:
+        count = int(abs(seconds) // size)
+        if count:
+            words = f"{count} {name}{'' if count == 1 else 's'}"
+            return f"{words} ago" if seconds > 0 else f"in {words}"
+    return "now"
 
 
 def exact(at: datetime) -> str:

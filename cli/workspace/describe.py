@@ -21,7 +21,7 @@ class RequirementsError(Exception):
     """The workspace's dependencies could not be exported."""
 
 
-_KINDS = {TooOldError: "too_old", RequirementsError: "requirements"}
+_KINDS: "dict[type[BaseException], str]" = {TooOldError: "too_old", RequirementsError: "requirements"}
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     root = question["root"]
     os.chdir(root)
     # Neither this script's directory nor the workspace may shadow what dlt imports; dlt adds the workspace later.
-    shadowing = ("", root, os.path.dirname(os.path.abspath(__file__)))
+    shadowing = ("", root, str(Path(__file__).resolve().parent))
     sys.path[:] = [entry for entry in sys.path if entry not in shadowing]
     try:
         answer = describe(Path(root), question["module"], question["use_all"])

@@ -197,7 +197,6 @@ def _environment() -> dict[str, str]:
     except NotFoundError:
         pass  # dlt reads unlocked requirements without uv, and says so where it cannot
     environment["RUNTIME__DLTHUB_TELEMETRY"] = "false"
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return environment
 
 

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.errors import InvalidError
 
@@ -192,7 +192,7 @@ class _Walk:
         return self._spec is not None and self._spec.match_file(path)
 
 
-def _spec(patterns: Sequence[str]) -> "PathSpec | None":
+def _spec(patterns: Sequence[str]) -> "PathSpec[Any] | None":
     if not patterns:
         return None
     from pathspec import PathSpec

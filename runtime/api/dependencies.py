@@ -3,8 +3,8 @@
 from typing import Annotated, Any
 
 from litestar import Request
-from litestar.di import Provide
-from litestar.params import Dependency, Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import QueryParameter, SkipValidation
 
 from runtime.api.compatibility import StartingOnce
 from runtime.dispatch import services as dispatch
@@ -12,13 +12,13 @@ from runtime.domain import identities
 from runtime.settings import Settings as DaemonSettings
 
 # Not validated: they are ours, and the framework would try to take dataclasses apart.
-Services = Annotated[dispatch.Services, Dependency(skip_validation=True)]
-Principal = Annotated[identities.Principal, Dependency(skip_validation=True)]
-Settings = Annotated[DaemonSettings, Dependency(skip_validation=True)]
-Starting = Annotated[StartingOnce, Dependency(skip_validation=True)]
+Services = NamedDependency[SkipValidation[dispatch.Services]]
+Principal = NamedDependency[SkipValidation[identities.Principal]]
+Settings = NamedDependency[SkipValidation[DaemonSettings]]
+Starting = NamedDependency[SkipValidation[StartingOnce]]
 
-Limit = Annotated[int, Parameter(ge=0, le=1000, description="most items to answer with")]
-Offset = Annotated[int, Parameter(ge=0, description="how many items to pass over")]
+Limit = Annotated[int, QueryParameter(ge=0, le=1000, description="most items to answer with")]
+Offset = Annotated[int, QueryParameter(ge=0, description="how many items to pass over")]
 
 
 def provide(services: dispatch.Services, settings: DaemonSettings) -> dict[str, Provide]:

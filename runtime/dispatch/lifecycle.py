@@ -25,8 +25,7 @@ from runtime.dispatch.settling import settle
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.runs import FINAL_STATUSES, Run, RunEnd, judge_end
 from runtime.errors import JobRuntimeError
-from runtime.launchers.start import UNRELEASED_EXIT_CODE
-from runtime.runner.launch import LiveProcess
+from runtime.runner.launch import UNRELEASED_EXIT_CODE, LiveProcess
 from runtime.runner.logs import LogTail
 from runtime.runner.runner import PreparedRun, Runner
 from runtime.sandbox.identity import boot_id

@@ -1,7 +1,6 @@
 """Everything a run needs before its sandbox can start: environment, working copy, settings, a place for its data."""
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from runtime.domain.runs import Run
 from runtime.environments.builder import Environment, EnvironmentBuilder
 from runtime.packages.archive import configuration_source
 from runtime.packages.materialise import PackageCache, working_copy, write_settings, write_tree
+from runtime.packages.removal import remove_tree
 from runtime.packages.sealing import Sealer
 from runtime.store import jobs, packages
 from runtime.store.database import Database
@@ -62,14 +62,12 @@ class Preparation:
         version, deployment, configuration = await self._pinned(run)
         definition = version.definition
         spec = environment_spec(deployment.requirements, definition.dependency_groups, definition.entry_point.launcher)
-        async with asyncio.TaskGroup() as group:
-            environment = group.create_task(self._environments.ensure(run.workspace_id, spec, report))
-            files = group.create_task(self._lay_files(run, deployment, configuration))
-        return PreparedFiles(environment.result(), *files.result())
+        environment = await self._environments.ensure(run.workspace_id, spec, report)
+        return PreparedFiles(environment, *await self._lay_files(run, deployment, configuration))
 
     def clear(self, run_id: UUID) -> None:
         """Remove the run's working copy; blocks, so call it in a thread."""
-        shutil.rmtree(self._runs / str(run_id), ignore_errors=True)
+        remove_tree(self._runs / str(run_id))
 
     async def _pinned(self, run: Run) -> tuple[JobVersion, Deployment, Configuration]:
         async with self._database.read() as connection:

@@ -25,7 +25,6 @@ class WorkspaceRequirements(Frozen):
     default_groups: tuple[str, ...] = ("main",)
     groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     launcher_requirements: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    dlt_version: str | None = None
 
 
 class EnvironmentSpec(Frozen):

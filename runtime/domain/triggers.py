@@ -36,7 +36,7 @@ _PERIOD = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 # A query or a fragment is no part of the path.
 _HTTP = re.compile(r"(?!//|[?#])(?P<port>[0-9]+)?(?P<path>/[^?#]*)?([?#].*)?")
 # `fromisoformat` would take any separator between date and time.
-_ISO_TIME = re.compile(r"[0-9]{4}-?([0-9]{2}-?[0-9]{2}|W[0-9]{2}(-?[0-9])?)([Tt ][0-9].*)?")
+_ISO_TIME = re.compile(r"[0-9]{4}-?([0-9]{2}-?[0-9]{2}|W[0-9]{2}(-?[0-9])?)([T ][0-9].*)?")
 
 
 class Trigger(Frozen):

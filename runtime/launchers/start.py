@@ -1,9 +1,9 @@
-"""Runs inside a job's sandbox as its first program: `python start.py LAUNCHER`.
+"""Runs inside a job's sandbox as its first program: `python start.py LAUNCHER UNRELEASED_EXIT_CODE`.
 
 Imports what the job will need and then waits on stdin for one line of JSON, the order: `run_id`, `trigger` and
 `entry_point` (dlt's `TRuntimeEntryPoint`). The end of stdin instead of an order means that nobody will send one: the
-program ends quietly, with a status that says so. It stands for dlt's launchers of the same name and calls their
-functions, in this process, so that what was imported while waiting counts.
+program ends quietly, with the exit code it was given for that. It stands for dlt's launchers of the same name and
+calls their functions, in this process, so that what was imported while waiting counts.
 
 Standard library and dlt only, of the job's own environment; Python 3.10 and later.
 """
@@ -27,19 +27,16 @@ SINCE_1_30 = ("apply_job_configuration", "prepare_run_env")
 
 ORDER_BLOCK_BYTES = 65536
 
-UNRELEASED_EXIT_CODE = 113
-"""Says that no order came, so no code of the job has run; a success or a failure would be a lie."""
-
 
 def main(argv: list[str]) -> None:
     """Prepare, wait, run."""
     # As under `python -m`: the workspace can be imported from, this file's directory cannot.
     sys.path[0] = str(Path.cwd())
-    name = argv[1]
+    name, unreleased_exit_code = argv[1], int(argv[2])
     launcher = importlib.import_module(name)
     order = read_order(0)
     if order is None:
-        os._exit(UNRELEASED_EXIT_CODE)
+        os._exit(unreleased_exit_code)
     detach_stdin()
     if name == MODULE:
         run_module(launcher, order)

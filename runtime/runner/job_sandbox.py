@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.runner.launch import Launch
+from runtime.runner.launch import UNRELEASED_EXIT_CODE, Launch
 from runtime.sandbox.policy import Mount, SandboxPolicy
 from runtime.sandbox.system_mounts import SystemView
 
@@ -18,7 +18,7 @@ _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 def job_command(launch: Launch) -> list[str]:
     """Our launcher, told which of dlt's it stands for."""
-    return [f"{VENV}/bin/python", f"{LAUNCHERS}/start.py", launch.launcher]
+    return [f"{VENV}/bin/python", f"{LAUNCHERS}/start.py", launch.launcher, str(UNRELEASED_EXIT_CODE)]
 
 
 def job_policy(

@@ -10,6 +10,9 @@ from runtime.domain.model import Frozen
 from runtime.sandbox.identity import ProcessIdentity
 from runtime.sandbox.policy import Mount
 
+UNRELEASED_EXIT_CODE = 113
+"""A launcher's when no order came: no code of the job has run, so a success or a failure would be a lie."""
+
 
 class Launch(Frozen):
     """Everything a run's sandbox is made of. All directories exist; the runner makes and copies none.

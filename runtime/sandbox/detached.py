@@ -3,10 +3,15 @@
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import UnavailableError
+from runtime.sandbox.identity import ProcessIdentity, open_pidfd
+
+_unreaped: set[int] = set()
+"""Children whose exit status nobody has taken yet; any other process's is not ours to take."""
 
 
 def spawn_detached(
@@ -44,13 +49,36 @@ def spawn_detached(
         ) from error
     # Popen thinks a process it is not told the end of is a leak; ours is followed by pidfd and reaped by `reap`.
     process.returncode = 0
+    _unreaped.add(process.pid)
     return process.pid
 
 
 def reap(pid: int) -> None:
-    """Take the exit status of an ended child so that no zombie stays; harmless for other processes."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    """Take the exit status of a process from `spawn_detached` that has ended, so that no zombie stays.
+
+    Harmless for a process that still runs or that an earlier daemon started.
+    """
+    if pid not in _unreaped:
+        return
+    try:
+        has_ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        has_ended = True
+    if has_ended:
+        _unreaped.discard(pid)
+
+
+async def kill_and_wait(identity: ProcessIdentity) -> None:
+    """Send SIGKILL to exactly this process, if it still runs, and wait until it has ended."""
+    descriptor = open_pidfd(identity)
+    if descriptor is not None:
+        try:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            await wait_readable(descriptor)
+        finally:
+            os.close(descriptor)
+    reap(identity.pid)
 
 
 async def wait_readable(*descriptors: int) -> None:

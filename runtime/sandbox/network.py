@@ -12,7 +12,6 @@ to any other address of the machine (a second card, a container bridge) its rela
 
 import asyncio
 import os
-import signal
 from collections import defaultdict
 from pathlib import Path
 from typing import Literal
@@ -24,8 +23,8 @@ from pydantic import ValidationError
 from runtime.domain.model import Frozen
 from runtime.errors import UnavailableError
 from runtime.sandbox.addresses import local_addresses
-from runtime.sandbox.detached import reap, spawn_detached
-from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, name_of, send_signal
+from runtime.sandbox.detached import kill_and_wait, reap, spawn_detached
+from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, name_of
 from runtime.sandbox.system_mounts import DNS_FORWARD_4, DNS_FORWARD_6
 from runtime.sandbox.tools import find_program
 
@@ -74,7 +73,7 @@ class NetworkHolders:
             if holder is None or not (is_alive(holder.relay) and is_alive(holder.sleeper)):
                 if holder is not None:
                     log.warning("A network holder is gone, starting another", workspace_id=str(workspace_id))
-                    _end(holder)
+                    await _end(holder)
                 holder = await self._start(workspace_id)
             # Asked each time: a container bridge may have come up since.
             if missing := local_addresses() - holder.closed:
@@ -87,7 +86,7 @@ class NetworkHolders:
         async with self._locks[workspace_id]:
             holder = self._recall(workspace_id)
             if holder is not None:
-                _end(holder)
+                await _end(holder)
             self._record(workspace_id).unlink(missing_ok=True)
 
     def _record(self, workspace_id: UUID) -> Path:
@@ -105,7 +104,7 @@ class NetworkHolders:
         scratch.replace(self._record(workspace_id))
 
     async def _start(self, workspace_id: UUID) -> HolderRecord:
-        if os.geteuid() == 0:
+        if _is_root_of_the_machine():
             raise UnavailableError(
                 "pasta does not work for root, it turns into `nobody`",
                 code="network_unavailable",
@@ -135,7 +134,7 @@ class NetworkHolders:
             # Once per workspace and boot, for some milliseconds: pasta offers nothing to wait on.
             await asyncio.sleep(_LOOK_SECONDS)
         if relay is not None:
-            send_signal(relay, signal.SIGKILL)
+            await kill_and_wait(relay)
         reap(pid)
         lines = said.read_text(errors="replace").strip().splitlines()
         reason = lines[-1].strip() if lines else "it said nothing"
@@ -153,6 +152,11 @@ def holder_argv() -> list[str]:
         argv += [option, "none"]
     argv += ["--dns-forward", DNS_FORWARD_4, "--dns-forward", DNS_FORWARD_6]
     return [*argv, "--", _SLEEPER, "infinity"]
+
+
+def _is_root_of_the_machine() -> bool:
+    """As pasta asks it: root of a user namespace, as in a rootless container, is an ordinary user outside."""
+    return os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split()[2] == "4294967295"
 
 
 def _enter(holder: HolderRecord) -> list[str]:
@@ -181,8 +185,7 @@ async def _close_off(holder: HolderRecord, addresses: frozenset[str]) -> None:
         )
 
 
-def _end(holder: HolderRecord) -> None:
+async def _end(holder: HolderRecord) -> None:
     # The sleeper is the first process of its namespace, and such a one heeds only SIGKILL from outside.
     for identity in (holder.sleeper, holder.relay):
-        send_signal(identity, signal.SIGKILL)
-    reap(holder.relay.pid)
+        await kill_and_wait(identity)

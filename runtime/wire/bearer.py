@@ -4,38 +4,13 @@ import base64
 import json
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
 
 import httpx
 
+from runtime.wire.tokens import TokenKeeper, TokenPair
+
 RENEW_SECONDS = 60.0
 """A token with less life than this is renewed before it is used."""
-
-
-@dataclass(frozen=True)
-class TokenPair:
-    """An access token and the refresh token that renews it once; a machine token has none."""
-
-    access: str
-    refresh: str | None = None
-
-
-class TokenKeeper(Protocol):
-    """Where the tokens of one daemon are kept between commands."""
-
-    def load(self) -> TokenPair | None:
-        """The tokens at present, None when logged out."""
-
-    def save(self, pair: TokenPair) -> None:
-        """Replace them."""
-
-    def clear(self) -> None:
-        """Forget them: the daemon does not take them any more."""
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Held while tokens are renewed: a refresh token is spent by its first use, whichever process that is."""
 
 
 class BearerAuth(httpx.Auth):

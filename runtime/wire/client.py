@@ -13,17 +13,22 @@ from uuid import UUID
 
 import httpx
 
-from runtime.wire.bearer import TokenKeeper
 from runtime.wire.connection import CONNECT_SECONDS, UPLOAD_ANSWER_SECONDS, Answer, Connection
 from runtime.wire.endpoint import Endpoint
 from runtime.wire.failures import MissingError
 from runtime.wire.model import Page
+from runtime.wire.tokens import TokenKeeper
 
 if TYPE_CHECKING:
     from runtime.wire.auth import DeviceFlowStartResponse, LoginResponse
     from runtime.wire.identities import MeResponse, WorkspaceResponse
-    from runtime.wire.jobs import ArchivedFilter, DetailedScriptResponse, ScriptResponse
-    from runtime.wire.jobs import TriggeredJob, TriggerJobsRequest
+    from runtime.wire.jobs import (
+        ArchivedFilter,
+        DetailedScriptResponse,
+        ScriptResponse,
+        TriggeredJob,
+        TriggerJobsRequest,
+    )
     from runtime.wire.logs import LogsResponse
     from runtime.wire.manifests import DeployManifestRequest, DeployManifestResponse
     from runtime.wire.packages import ConfigurationResponse, DeploymentResponse, FilesManifest

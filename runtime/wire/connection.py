@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from runtime.wire.bearer import BearerAuth, TokenKeeper, TokenPair
+from runtime.wire.bearer import BearerAuth
 from runtime.wire.endpoint import Endpoint
 from runtime.wire.failures import ApiError, DaemonFaultError, DaemonUnreachableError, error_from_answer
+from runtime.wire.tokens import TokenKeeper, TokenPair
 
 Answer = TypeVar("Answer", bound=BaseModel)
 

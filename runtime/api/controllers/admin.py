@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, delete, get, post
+from litestar.params import FromPath, JSONBody
 
 from runtime.api import render
 from runtime.api.access import access
@@ -48,7 +49,7 @@ class AdminController(Controller):
 
     @post("/device-approvals", summary="Let a login in")
     async def approve(
-        self, data: DeviceApprovalRequest, services: Services, principal: Principal
+        self, data: JSONBody[DeviceApprovalRequest], services: Services, principal: Principal
     ) -> DeviceApprovalResponse:
         """As the user named, or as the only one there is."""
         user = await services.accounts.approve_login(principal, data.user_code, data.email)
@@ -60,7 +61,9 @@ class AdminController(Controller):
         return ListUsersResponse(items=[render.user(user) for user in await services.accounts.users()])
 
     @post("/users", summary="Add a user")
-    async def add_user(self, data: CreateUserRequest, services: Services, principal: Principal) -> UserResponse:
+    async def add_user(
+        self, data: JSONBody[CreateUserRequest], services: Services, principal: Principal
+    ) -> UserResponse:
         """They may log in from now on."""
         return render.user(await services.accounts.add_user(principal, data.email))
 
@@ -72,13 +75,13 @@ class AdminController(Controller):
 
     @post("/tokens", summary="Issue a machine token")
     async def create_token(
-        self, data: CreateTokenRequest, services: Services, principal: Principal
+        self, data: JSONBody[CreateTokenRequest], services: Services, principal: Principal
     ) -> CreatedTokenResponse:
         """The token is in the answer and nowhere else."""
         token, text = await services.accounts.create_machine_token(principal, data.email, data.workspace, data.days)
         return CreatedTokenResponse(**dict(render.machine_token(token)), token=text)
 
     @delete("/tokens/{token_id:uuid}", summary="Revoke a machine token")
-    async def revoke_token(self, token_id: UUID, services: Services, principal: Principal) -> None:
+    async def revoke_token(self, token_id: FromPath[UUID], services: Services, principal: Principal) -> None:
         """It is refused from now on."""
         await services.accounts.revoke_machine_token(principal, token_id)

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Controller, Request, post
 from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.params import JSONBody
 
 from runtime.api.access import access
 from runtime.api.dependencies import Services, Settings
@@ -45,7 +46,7 @@ class AuthenticationController(Controller):
         )
 
     @post("/workos/device-flow/token", summary="Poll a login")
-    async def finish(self, data: DeviceFlowLoginRequest, services: Services) -> LoginResponse:
+    async def finish(self, data: JSONBody[DeviceFlowLoginRequest], services: Services) -> LoginResponse:
         """403 while nobody has approved it, 400 when that will not happen any more, else the session, once."""
         session = await services.accounts.finish_login(data.device_code)
         return LoginResponse(
@@ -56,17 +57,17 @@ class AuthenticationController(Controller):
         )
 
     @post("/auth/refresh", status_code=200, summary="Exchange a refresh token")
-    async def refresh(self, data: RefreshRequest, services: Services) -> RefreshResponse:
+    async def refresh(self, data: JSONBody[RefreshRequest], services: Services) -> RefreshResponse:
         """The token sent is spent; one that is sent twice ends its login."""
         session = await services.accounts.refresh(data.refresh_token)
         return RefreshResponse(jwt=session.access_token, refresh_token=session.refresh_token)
 
     @post("/auth/logout", status_code=204, summary="Log out")
-    async def logout(self, data: LogoutRequest, services: Services) -> None:
+    async def logout(self, data: JSONBody[LogoutRequest], services: Services) -> None:
         """Ends the login that the token belongs to."""
         await services.accounts.logout(data.refresh_token)
 
     @post("/auth/logout-all-devices", status_code=204, summary="Log out everywhere")
-    async def logout_everywhere(self, data: LogoutRequest, services: Services) -> None:
+    async def logout_everywhere(self, data: JSONBody[LogoutRequest], services: Services) -> None:
         """Ends every login of the token's user."""
         await services.accounts.logout(data.refresh_token, everywhere=True)

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get, post
+from litestar.params import FromPath
 
 from runtime.api import render
 from runtime.api.access import access
@@ -26,7 +27,7 @@ class ConfigurationController(Controller):
 
     @get(summary="Configurations, highest version first")
     async def list_configurations(
-        self, workspace_id: UUID, services: Services, limit: Limit = 100, offset: Offset = 0
+        self, workspace_id: FromPath[UUID], services: Services, limit: Limit = 100, offset: Offset = 0
     ) -> ListConfigurationsResponse:
         """A page of them."""
         page = await services.configurations.list(workspace_id, limit, offset)
@@ -36,7 +37,7 @@ class ConfigurationController(Controller):
     @post(request_max_body_size=None, summary="Upload a configuration")
     async def upload(
         self,
-        workspace_id: UUID,
+        workspace_id: FromPath[UUID],
         request: Request[Any, Any, Any],
         services: Services,
         settings: Settings,
@@ -49,24 +50,26 @@ class ConfigurationController(Controller):
         return render.configuration(created)
 
     @get("/latest", summary="The active configuration")
-    async def latest(self, workspace_id: UUID, services: Services) -> ConfigurationResponse:
+    async def latest(self, workspace_id: FromPath[UUID], services: Services) -> ConfigurationResponse:
         """404 when none has been uploaded yet."""
         return render.configuration(await services.configurations.latest(workspace_id))
 
     @get("/latest/files", summary="Files of the active configuration")
-    async def latest_files(self, workspace_id: UUID, services: Services) -> FilesManifest:
+    async def latest_files(self, workspace_id: FromPath[UUID], services: Services) -> FilesManifest:
         """Names, sizes and hashes."""
         return render.files_manifest(list(await services.configurations.files(workspace_id, "latest")))
 
     @get("/{configuration_id_or_version:str}", summary="One configuration")
     async def get_configuration(
-        self, workspace_id: UUID, configuration_id_or_version: str, services: Services
+        self, workspace_id: FromPath[UUID], configuration_id_or_version: FromPath[str], services: Services
     ) -> ConfigurationResponse:
         """By identifier or version number."""
         return render.configuration(await services.configurations.get(workspace_id, configuration_id_or_version))
 
     @get("/{configuration_id_or_version:str}/files", summary="Files of a configuration")
-    async def files(self, workspace_id: UUID, configuration_id_or_version: str, services: Services) -> FilesManifest:
+    async def files(
+        self, workspace_id: FromPath[UUID], configuration_id_or_version: FromPath[str], services: Services
+    ) -> FilesManifest:
         """Names, sizes and hashes."""
         files = await services.configurations.files(workspace_id, configuration_id_or_version)
         return render.files_manifest(list(files))

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, get, post
+from litestar.params import FromPath
 
 from runtime.api import render
 from runtime.api.access import access
@@ -30,7 +31,7 @@ class DeploymentController(Controller):
 
     @get(summary="Deployments, highest version first")
     async def list_deployments(
-        self, workspace_id: UUID, services: Services, limit: Limit = 100, offset: Offset = 0
+        self, workspace_id: FromPath[UUID], services: Services, limit: Limit = 100, offset: Offset = 0
     ) -> ListDeploymentsResponse:
         """A page of them."""
         page = await services.deployments.list(workspace_id, limit, offset)
@@ -40,7 +41,7 @@ class DeploymentController(Controller):
     @post(request_max_body_size=None, summary="Upload a deployment")
     async def upload(
         self,
-        workspace_id: UUID,
+        workspace_id: FromPath[UUID],
         request: Request[Any, Any, Any],
         services: Services,
         settings: Settings,
@@ -59,23 +60,25 @@ class DeploymentController(Controller):
         return render.deployment(created)
 
     @get("/latest", summary="The active deployment")
-    async def latest(self, workspace_id: UUID, services: Services) -> DeploymentResponse:
+    async def latest(self, workspace_id: FromPath[UUID], services: Services) -> DeploymentResponse:
         """404 when nothing has been deployed yet."""
         return render.deployment(await services.deployments.latest(workspace_id))
 
     @get("/latest/files", summary="Files of the active deployment")
-    async def latest_files(self, workspace_id: UUID, services: Services) -> FilesManifest:
+    async def latest_files(self, workspace_id: FromPath[UUID], services: Services) -> FilesManifest:
         """As its manifest lists them."""
         return render.files_manifest(list(await services.deployments.files(workspace_id, "latest")))
 
     @get("/{deployment_id_or_version:str}", summary="One deployment")
     async def get_deployment(
-        self, workspace_id: UUID, deployment_id_or_version: str, services: Services
+        self, workspace_id: FromPath[UUID], deployment_id_or_version: FromPath[str], services: Services
     ) -> DeploymentResponse:
         """By identifier or version number."""
         return render.deployment(await services.deployments.get(workspace_id, deployment_id_or_version))
 
     @get("/{deployment_id_or_version:str}/files", summary="Files of a deployment")
-    async def files(self, workspace_id: UUID, deployment_id_or_version: str, services: Services) -> FilesManifest:
+    async def files(
+        self, workspace_id: FromPath[UUID], deployment_id_or_version: FromPath[str], services: Services
+    ) -> FilesManifest:
         """As its manifest lists them."""
         return render.files_manifest(list(await services.deployments.files(workspace_id, deployment_id_or_version)))

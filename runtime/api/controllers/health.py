@@ -1,6 +1,7 @@
 """What anybody may ask: whether the runtime is there, and how to approve a login."""
 
 from litestar import Controller, get
+from litestar.params import FromQuery
 
 from runtime.api.access import access
 from runtime.auth.codes import is_user_code, normalise_user_code
@@ -27,7 +28,7 @@ class ActivationController(Controller):
     opt = access("public")
 
     @get(media_type="text/plain", include_in_schema=False)
-    async def activate(self, user_code: str | None = None) -> str:
+    async def activate(self, user_code: FromQuery[str | None] = None) -> str:
         """Says what to do on the machine; approval is a matter for its administrators, not for this page."""
         known = user_code is not None and is_user_code(user_code)
         code = normalise_user_code(user_code) if known and user_code else "CODE"

@@ -1,6 +1,7 @@
 """The caller, and the organization."""
 
 from litestar import Controller, get, patch, post
+from litestar.params import JSONBody
 
 from runtime.api import render
 from runtime.api.access import access
@@ -75,7 +76,7 @@ class OrganizationController(Controller):
     @patch("/{organization_id:uuid}", summary="Rename or describe an organization")
     async def update_organization(
         self,
-        data: UpdateOrganizationRequest,
+        data: JSONBody[UpdateOrganizationRequest],
         services: Services,
         principal: Principal,
     ) -> OrganizationResponse:
@@ -117,7 +118,7 @@ class OrganizationController(Controller):
     @post("/{organization_id:uuid}/workspaces", opt=access("organization_member"), summary="Create a workspace")
     async def create_workspace(
         self,
-        data: WorkspaceCreateRequest,
+        data: JSONBody[WorkspaceCreateRequest],
         services: Services,
         principal: Principal,
     ) -> WorkspaceResponse:

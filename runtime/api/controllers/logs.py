@@ -4,6 +4,7 @@ from uuid import UUID
 
 from litestar import Controller, get
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from runtime.api import render
@@ -28,7 +29,13 @@ class LogController(Controller):
         responses={200: ResponseSpec(LogsResponse, generate_examples=False, description="The run and its lines")},
         summary="Stored lines",
     )
-    async def logs(self, workspace_id: UUID, run_id: UUID, services: Services, script_id: UUID | None = None) -> Stream:
+    async def logs(
+        self,
+        workspace_id: FromPath[UUID],
+        run_id: FromPath[UUID],
+        services: Services,
+        script_id: FromQuery[UUID | None] = None,
+    ) -> Stream:
         """All there are at the moment."""
         view = await find_run(services, workspace_id, run_id, script_id)
         lines = await services.runs.logs(run_id)
@@ -48,7 +55,11 @@ class LogController(Controller):
         summary="Live lines",
     )
     async def stream(
-        self, workspace_id: UUID, run_id: UUID, services: Services, script_id: UUID | None = None
+        self,
+        workspace_id: FromPath[UUID],
+        run_id: FromPath[UUID],
+        services: Services,
+        script_id: FromQuery[UUID | None] = None,
     ) -> Stream:
         """Server-sent events: stored lines at once, new ones as they come; closed when the run has ended."""
         await find_run(services, workspace_id, run_id, script_id)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, put
+from litestar.params import FromPath, JSONBody
 
 from runtime.api import render
 from runtime.api.access import access
@@ -20,7 +21,11 @@ class ManifestController(Controller):
 
     @put(summary="Reconcile jobs with a manifest")
     async def deploy(
-        self, workspace_id: UUID, data: DeployManifestRequest, services: Services, principal: Principal
+        self,
+        workspace_id: FromPath[UUID],
+        data: JSONBody[DeployManifestRequest],
+        services: Services,
+        principal: Principal,
     ) -> DeployManifestResponse:
         """A dry run answers the same and changes nothing."""
         manifest = ManifestInput(

@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from runtime.api import render
 from runtime.api.access import access
@@ -32,16 +32,16 @@ class RunController(Controller):
     @get(summary="Runs, newest first")
     async def list_runs(
         self,
-        workspace_id: UUID,
+        workspace_id: FromPath[UUID],
         services: Services,
-        script_id: UUID | None = None,
-        status: RunStatus | None = None,
-        status_filter: RunStatusFilter | None = None,
-        script_type: JobType | None = None,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        tz: Annotated[str, Parameter(description=_ZONE)] = "UTC",
-        include_system_runs: bool = False,
+        script_id: FromQuery[UUID | None] = None,
+        status: FromQuery[RunStatus | None] = None,
+        status_filter: FromQuery[RunStatusFilter | None] = None,
+        script_type: FromQuery[JobType | None] = None,
+        start: FromQuery[datetime | None] = None,
+        end: FromQuery[datetime | None] = None,
+        tz: Annotated[str, QueryParameter(description=_ZONE)] = "UTC",
+        include_system_runs: FromQuery[bool] = False,
         limit: Limit = 100,
         offset: Offset = 0,
     ) -> ListRunsResponse:
@@ -61,7 +61,7 @@ class RunController(Controller):
 
     @post(summary="Start one run")
     async def create_run(
-        self, workspace_id: UUID, data: CreateRunRequest, services: Services, principal: Principal
+        self, workspace_id: FromPath[UUID], data: JSONBody[CreateRunRequest], services: Services, principal: Principal
     ) -> TriggeredJob:
         """`mode` `when_not_running` answers with the active run if there is one."""
         job = data.script_id_or_ref_or_secret
@@ -75,7 +75,7 @@ class RunController(Controller):
 
     @post("/cancel", summary="Cancel the newest active run of each job")
     async def cancel_many(
-        self, workspace_id: UUID, data: BulkCancelRequest, services: Services, principal: Principal
+        self, workspace_id: FromPath[UUID], data: JSONBody[BulkCancelRequest], services: Services, principal: Principal
     ) -> BulkCancelResponse:
         """A dry run only says which those are."""
         done = await services.runs.cancel_jobs(principal, workspace_id, data.job_refs, dry_run=data.dry_run)
@@ -83,7 +83,7 @@ class RunController(Controller):
 
     @get("/latest", summary="The newest run")
     async def latest(
-        self, workspace_id: UUID, services: Services, script_id: UUID | None = None
+        self, workspace_id: FromPath[UUID], services: Services, script_id: FromQuery[UUID | None] = None
     ) -> DetailedRunResponse:
         """Of the workspace or of one job."""
         return render.detailed_run(await services.runs.latest(workspace_id, script_id))
@@ -91,12 +91,12 @@ class RunController(Controller):
     @get("/{run_id:uuid}", summary="One run")
     async def get_run(
         self,
-        workspace_id: UUID,
-        run_id: UUID,
+        workspace_id: FromPath[UUID],
+        run_id: FromPath[UUID],
         services: Services,
         principal: Principal,
         starting: Starting,
-        script_id: UUID | None = None,
+        script_id: FromQuery[UUID | None] = None,
     ) -> DetailedRunResponse:
         """With its job."""
         view = await find_run(services, workspace_id, run_id, script_id)
@@ -104,7 +104,7 @@ class RunController(Controller):
 
     @post("/{run_id:uuid}/cancel", summary="Cancel one run")
     async def cancel(
-        self, workspace_id: UUID, run_id: UUID, services: Services, principal: Principal
+        self, workspace_id: FromPath[UUID], run_id: FromPath[UUID], services: Services, principal: Principal
     ) -> DetailedRunResponse:
         """It is asked to stop, then made to (semantics S2)."""
         return render.detailed_run(await services.runs.cancel(principal, workspace_id, run_id))

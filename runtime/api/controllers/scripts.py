@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, delete, get, post, put
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from runtime.api import render
 from runtime.api.access import access
@@ -34,10 +35,10 @@ class ScriptController(Controller):
     @get(summary="Jobs, by reference")
     async def list_scripts(
         self,
-        workspace_id: UUID,
+        workspace_id: FromPath[UUID],
         services: Services,
-        script_type: JobType | None = None,
-        archived: ArchivedFilter = "false",
+        script_type: FromQuery[JobType | None] = None,
+        archived: FromQuery[ArchivedFilter] = "false",
         limit: Limit = 100,
         offset: Offset = 0,
     ) -> ListScriptsResponse:
@@ -49,8 +50,8 @@ class ScriptController(Controller):
     @post("/trigger", summary="Start jobs")
     async def trigger(
         self,
-        workspace_id: UUID,
-        data: TriggerJobsRequest,
+        workspace_id: FromPath[UUID],
+        data: JSONBody[TriggerJobsRequest],
         request: Request[Any, Any, Any],
         services: Services,
         principal: Principal,
@@ -71,13 +72,15 @@ class ScriptController(Controller):
         return TriggerJobsResponse(triggered=[render.triggered(item) for item in triggered])
 
     @get("/{script_id_or_ref:str}", summary="One job")
-    async def get_script(self, workspace_id: UUID, script_id_or_ref: str, services: Services) -> DetailedScriptResponse:
+    async def get_script(
+        self, workspace_id: FromPath[UUID], script_id_or_ref: FromPath[str], services: Services
+    ) -> DetailedScriptResponse:
         """With its newest run."""
         return render.detailed_script(await services.jobs.get(workspace_id, script_id_or_ref))
 
     @put("/{script_id_or_ref:str}/archive", summary="Archive a job")
     async def archive(
-        self, workspace_id: UUID, script_id_or_ref: str, services: Services, principal: Principal
+        self, workspace_id: FromPath[UUID], script_id_or_ref: FromPath[str], services: Services, principal: Principal
     ) -> ScriptResponse:
         """It keeps its runs and logs and starts no more; doing it twice changes nothing."""
         view = await services.jobs.archive(principal, workspace_id, script_id_or_ref)
@@ -85,7 +88,7 @@ class ScriptController(Controller):
 
     @delete("/{script_id_or_ref:str}/archive", status_code=200, summary="Undo archiving")
     async def unarchive(
-        self, workspace_id: UUID, script_id_or_ref: str, services: Services, principal: Principal
+        self, workspace_id: FromPath[UUID], script_id_or_ref: FromPath[str], services: Services, principal: Principal
     ) -> ScriptResponse:
         """Doing it twice changes nothing."""
         view = await services.jobs.unarchive(principal, workspace_id, script_id_or_ref)
@@ -94,8 +97,8 @@ class ScriptController(Controller):
     @get("/{script_id_or_ref:str}/versions", summary="Versions of a job, newest first")
     async def list_versions(
         self,
-        workspace_id: UUID,
-        script_id_or_ref: str,
+        workspace_id: FromPath[UUID],
+        script_id_or_ref: FromPath[str],
         services: Services,
         limit: Limit = 100,
         offset: Offset = 0,
@@ -107,7 +110,11 @@ class ScriptController(Controller):
 
     @get("/{script_id_or_ref:str}/versions/{script_version_id_or_version:str}", summary="One version of a job")
     async def get_version(
-        self, workspace_id: UUID, script_id_or_ref: str, script_version_id_or_version: str, services: Services
+        self,
+        workspace_id: FromPath[UUID],
+        script_id_or_ref: FromPath[str],
+        script_version_id_or_version: FromPath[str],
+        services: Services,
     ) -> ScriptVersionResponse:
         """By identifier or number, or `latest`."""
         version = await services.jobs.version(workspace_id, script_id_or_ref, script_version_id_or_version)

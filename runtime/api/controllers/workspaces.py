@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, get, patch
+from litestar.params import FromPath, JSONBody
 
 from runtime.api import render
 from runtime.api.access import access
@@ -19,13 +20,17 @@ class WorkspaceController(Controller):
     tags = ("workspaces",)
 
     @get(summary="One workspace")
-    async def get_workspace(self, workspace_id: UUID, services: Services) -> WorkspaceResponse:
+    async def get_workspace(self, workspace_id: FromPath[UUID], services: Services) -> WorkspaceResponse:
         """Its name and description."""
         return render.workspace(await services.workspaces.get(workspace_id))
 
     @patch(summary="Rename or describe a workspace")
     async def update_workspace(
-        self, workspace_id: UUID, data: WorkspaceUpdateRequest, services: Services, principal: Principal
+        self,
+        workspace_id: FromPath[UUID],
+        data: JSONBody[WorkspaceUpdateRequest],
+        services: Services,
+        principal: Principal,
     ) -> WorkspaceResponse:
         """Fields left out stay as they are."""
         changed = await services.workspaces.update(
@@ -34,7 +39,7 @@ class WorkspaceController(Controller):
         return render.workspace(changed)
 
     @get("/me", summary="The caller inside one workspace")
-    async def me(self, workspace_id: UUID, services: Services, principal: Principal) -> WorkspaceMeResponse:
+    async def me(self, workspace_id: FromPath[UUID], services: Services, principal: Principal) -> WorkspaceMeResponse:
         """Roles."""
         role = await services.workspaces.role(principal, workspace_id)
         if role is None:  # taken away since the guard looked

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from runtime.domain.triggers import TRIGGER_TYPES, Trigger, parse_period_seconds, parse_trigger
+from runtime.domain.triggers import MAXIMUM_PERIOD_SECONDS, TRIGGER_TYPES, Trigger, parse_period_seconds, parse_trigger
 from runtime.errors import InvalidError
 from tests import oracle
 
@@ -34,7 +34,7 @@ ACCEPTED = [
     "once:2026-W02-3",
     "once:2026-01-01T10:00",
     "once:2026-01-01 10:00:00",
-    "once:2026-01-01t10:00:00Z",
+    "once:2026-01-01T10:00:00Z",
     "once:2026-01-01T10:00:00+02:00",
     "once:20260101T100000Z",
     "once:2026-01-01T10:00:00.123456",
@@ -78,6 +78,7 @@ REFUSED = [
     "once:",
     "once:tomorrow",
     "once:2026-01-01T10:00:00z",
+    "once:2026-01-01t10:00:00Z",
     "once:2026-13-01",
     "once:2026-01-01x10:00",
     "once:10:00",
@@ -134,7 +135,9 @@ triggers = st.one_of(
     st.builds("once:{}".format, times),
     st.builds("http:{}".format, http_parts),
     st.builds("schedule:{}".format, crons),
-    st.builds("{}:{}".format, st.sampled_from(["job.success", "job.fail"]), st.one_of(names, names.map("jobs.".__add__))),
+    st.builds(
+        "{}:{}".format, st.sampled_from(["job.success", "job.fail"]), st.one_of(names, names.map("jobs.".__add__))
+    ),
     st.builds("{}:{}".format, st.sampled_from(["tag", "pipeline_name", "manual", "deployment", "webhook"]), names),
     st.builds("{}:{}".format, names, names),
 )
@@ -195,6 +198,7 @@ def test_we_accept_exactly_what_the_sdk_accepts(text: str) -> None:
     """Semantics T1-T7: a manifest that the SDK wrote is never refused for its triggers, and means the same."""
     assume(not _crashes_the_sdk(text))
     theirs, ours = sdk_reading(text), our_reading(text)
+    assume(not (theirs and theirs.type == "every" and not theirs.expr <= MAXIMUM_PERIOD_SECONDS))  # see below
     assert (ours is None) == (theirs is None), f"SDK: {theirs}, ours: {ours}"
     if ours is not None:
         assert_same(ours, theirs)
@@ -228,7 +232,7 @@ def test_a_time_that_is_no_full_iso_date_is_refused(text: str) -> None:
     assert our_reading(text) is None
 
 
-@pytest.mark.parametrize("text", ["once:0001-01-01T00:00:00+14:00", "once:9999-12-31T23:59:59-, "http:[/"])
+@pytest.mark.parametrize("text", ["once:0001-01-01T00:00:00+14:00", "once:9999-12-31T23:59:59-10:00", "http:[/"])
 def test_where_the_sdk_crashes_we_answer(text: str) -> None:
     """Semantics J5: a refusal, or a reading, but no exception of somebody else's."""
     assert _crashes_the_sdk(text)

@@ -51,6 +51,8 @@ def test_a_link_to_no_file_of_the_configuration_is_refused(target: str) -> None:
         (".dlt/.workspace", None),
         (".dlt/.var", "../src"),
         (".dlt/.var/prod/pipelines/x", None),
+        (".dlt/data/prod/x.duckdb", None),
+        (".dlt/state", None),
         (".dlt/toolkits", "../src"),
         ("_local", "src"),
         ("_local", None),

@@ -1,0 +1,99 @@
+"""Every error body has one shape."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from runtime.domain.identities import Workspace
+from runtime.errors import ConflictError, InvalidError, StoreError, UnavailableError
+from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
+from tests.api_client import WORKSPACE, FakeWorkspaces, client_for, fake_services, make_app
+
+URL = f"{API_PREFIX}/v1/workspaces/{WORKSPACE.id}"
+
+
+class Failing(FakeWorkspaces):
+    """Raises what it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def get(self, workspace_id: UUID) -> Workspace:
+        raise self._error
+
+
+async def ask(tmp_path: Path, error: Exception) -> tuple[int, dict[str, Any]]:
+    app = make_app(tmp_path, fake_services(workspaces=Failing(error)))
+    async with client_for(app, token="owner") as owner:
+        answer = await owner.get(URL)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidError("`x` is wrong", code="wrong", hint="try `y`"), 400),
+        (ConflictError("`x` is taken"), 409),
+        (UnavailableError("uv is missing"), 503),
+        (StoreError("the disk is full"), 500),
+    ],
+)
+async def test_an_expected_error_says_what_and_how_out(tmp_path: Path, error: Any, status: int) -> None:
+    code, body = await ask(tmp_path, error)
+    assert code == body["status_code"] == status
+    assert body["detail"] == error.message
+    assert body["extra"] == {"code": error.code} | ({"hint": error.hint} if error.hint else {})
+
+
+async def test_an_unexpected_error_tells_nothing_of_itself(tmp_path: Path) -> None:
+    code, body = await ask(tmp_path, RuntimeError("password is hunter2"))
+    assert code == body["status_code"] == 500
+    assert "hunter2" not in str(body)
+
+
+async def test_a_wrong_body_names_the_field(tmp_path: Path) -> None:
+    async with client_for(make_app(tmp_path)) as client:
+        answer = await client.post(f"{AUTH_PREFIX}/v1/auth/refresh", json={"refresh_token": 3})
+        assert answer.status_code == 400
+        assert answer.json()["detail"] == "`refresh_token`: Input should be a valid string"
+        assert isinstance(answer.json()["extra"], dict)
+        for content in (b"{", b"", b"[]", b"\xff"):
+            answer = await client.post(f"{AUTH_PREFIX}/v1/auth/refresh", content=content)
+            assert answer.status_code == 400, content
+            assert isinstance(answer.json()["detail"], str)
+
+
+async def test_a_wrong_parameter_names_itself(tmp_path: Path) -> None:
+    async with client_for(make_app(tmp_path), token="owner") as owner:
+        for query in ("limit=-1", "limit=x", "limit=100000", "status=queued", "script_id=7", "start=yesterday"):
+            answer = await owner.get(f"{URL}/runs?{query}")
+            assert answer.status_code == 400, query
+            assert answer.json()["detail"].startswith(f"`{query.split('=')[0]}`: "), answer.text
+
+
+async def test_unknown_paths_and_methods_have_the_same_shape(tmp_path: Path) -> None:
+    async with client_for(make_app(tmp_path), token="owner") as owner:
+        for method, path, status in (
+            ("GET", "/nowhere", 404),
+            ("DELETE", f"{API_PREFIX}/v1/ping", 405),
+            ("GET", f"{API_PREFIX}/v1/workspaces/not-an-id", 404),
+            ("GET", f"{URL}/runs/not-an-id", 404),
+            ("GET", f"{URL}/runs/{uuid4()}", 404),
+        ):
+            answer = await owner.request(method, path)
+            assert answer.status_code == status, path
+            assert answer.json()["status_code"] == status
+            assert isinstance(answer.json()["detail"], str)
+
+
+async def test_a_slash_at_the_end_is_no_redirect(tmp_path: Path) -> None:
+    async with client_for(make_app(tmp_path)) as client:
+        assert (await client.get(f"{API_PREFIX}/v1/ping/")).status_code == 200
+
+
+async def test_a_json_body_without_bounds_is_refused(tmp_path: Path) -> None:
+    async with client_for(make_app(tmp_path)) as client:
+        answer = await client.post(f"{AUTH_PREFIX}/v1/auth/refresh", content=b" " * (17 * 1024 * 1024))
+        assert answer.status_code == answer.json()["status_code"] == 413
