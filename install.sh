@@ -371,6 +371,7 @@ uninstall() { # [--purge]
   for user in "$SERVICE_USER" "$TEST_USER"; do
     if id -u -- "$user" >/dev/null 2>&1; then
       if userdel -- "$user"; then note "user $user"; else note "kept: user $user"; fi
+      groupdel -- "$user" 2>/dev/null || true # userdel leaves a group that has members
     fi
   done
 }

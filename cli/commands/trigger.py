@@ -12,6 +12,8 @@ from cli.output.triggers import skip_reason
 from cli.selectors import is_selector
 from runtime.errors import NotFoundError
 
+_TITLES = ("Job", "Outcome", "Trigger", "Run", "Reason")
+
 
 def trigger(
     context: typer.Context,
@@ -46,7 +48,13 @@ def trigger(
         )
     if as_json:
         return
-    columns = (Column("Job"), Column("Outcome"), Column("Trigger"), Column("Run"), Column("Reason"))
+    columns = (
+        Column("Job"),
+        Column("Outcome"),
+        Column("Trigger", wraps=True),
+        Column("Run"),
+        Column("Reason", wraps=True),
+    )
     session.output.table(
         columns,
         [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runtime.wire.identities import WorkspaceResponse
 
 app = new_group("Your workspaces on the daemon.", DefaultGroup)
-_COLUMNS = (Column("Name"), Column("Id"), Column("Role"), Column("Connected"), Column("Description"))
+_COLUMNS = (Column("Name"), Column("Id"), Column("Role"), Column("Connected"), Column("Description", wraps=True))
 
 
 @app.command("list")

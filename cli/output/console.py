@@ -32,12 +32,25 @@ STATUS_STYLES: Mapping[str, str] = {
 }
 
 
+_GAP = 2
+_WRAPPED_WIDTH = 20
+"""What a column that wraps counts for when it is decided which columns fit."""
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. `style` may depend on the value."""
+    """A column of a table.
+
+    Attributes:
+        style: May depend on the value.
+        wraps: Whether a terminal that is too narrow may break its text.
+        spare: Columns that a terminal shows only where there is room; the highest goes first, 0 never.
+    """
 
     title: str
     style: str | Callable[[str], str] = ""
+    wraps: bool = False
+    spare: int = 0
 
 
 @dataclass
@@ -81,16 +94,15 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        shown = Table(box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-        for column in columns:
-            shown.add_column(column.title, min_width=len(column.title), overflow="fold")
+        console = self._rich(to_stderr=False)
+        places = _fitting(columns, rows, console.width)
+        shown = Table(box=None, header_style="bold", padding=(0, _GAP, 0, 0), pad_edge=False)
+        for place in places:
+            title = columns[place].title
+            shown.add_column(title, no_wrap=not columns[place].wraps, min_width=len(title), overflow="fold")
         for row in rows:
-            styled = (
-                Text(clean(value), style=column.style(value) if callable(column.style) else column.style)
-                for column, value in zip(columns, row, strict=True)
-            )
-            shown.add_row(*styled)
-        self._rich(to_stderr=False).print(shown)
+            shown.add_row(*(Text(clean(row[place]), style=_style(columns[place], row[place])) for place in places))
+        console.print(shown)
 
     def fields(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Named values, one a line; those that are empty are left out."""
@@ -174,6 +186,27 @@ class Output:
         from rich.console import Console
 
         return Console(stderr=to_stderr, highlight=False, markup=False, emoji=False)
+
+
+def _style(column: Column, value: str) -> str:
+    return column.style(value) if callable(column.style) else column.style
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """The columns to show: those with any value, fewer of the spare ones where the terminal is narrow."""
+    widths = [max((len(row[place]) for row in rows), default=0) for place in range(len(columns))]
+    places = [place for place, widest in enumerate(widths) if widest]
+
+    def needed(place: int) -> int:
+        content = min(widths[place], _WRAPPED_WIDTH) if columns[place].wraps else widths[place]
+        return max(content, len(columns[place].title)) + _GAP
+
+    while sum(needed(place) for place in places) > width:
+        spare = max(places, key=lambda place: columns[place].spare)
+        if not columns[spare].spare:
+            break
+        places.remove(spare)
+    return places
 
 
 def status_style(status: str) -> str:

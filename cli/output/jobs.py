@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 _JOB_COLUMNS = (
     Column("Job"),
-    Column("Type"),
-    Column("Version"),
-    Column("Trigger"),
+    Column("Type", spare=2),
+    Column("Version", spare=3),
+    Column("Trigger", wraps=True, spare=1),
     Column("Next run"),
     Column("Last run"),
     Column("Status", status_style),
-    Column("Label"),
+    Column("Label", wraps=True, spare=4),
 )
 _RUN_COLUMNS = (
     Column("Job"),
     Column("Run"),
     Column("Status", status_style),
-    Column("Trigger"),
-    Column("Profile"),
+    Column("Trigger", wraps=True, spare=2),
+    Column("Profile", spare=4),
     Column("Started"),
-    Column("Ended"),
-    Column("Duration"),
-    Column("Reason"),
+    Column("Ended", spare=3),
+    Column("Duration", spare=1),
+    Column("Reason", wraps=True),
 )
 
 
@@ -134,7 +134,7 @@ def _job_row(output: Output, job: "DetailedScriptResponse") -> tuple[str, ...]:
         short_ref(job.job_ref),
         job.script_type,
         str(job.version),
-        job.default_trigger or "",
+        _trigger(output, job.default_trigger, job.job_ref),
         output.time(job.next_scheduled_run),
         output.time((run.time_started or run.date_added) if run else None),
         run.status if run else "",
@@ -147,10 +147,17 @@ def _run_row(output: Output, run: "DetailedRunResponse") -> tuple[str, ...]:
         short_ref(run.script.job_ref),
         str(run.number),
         run.status,
-        run.trigger,
+        _trigger(output, run.trigger, run.script.job_ref),
         run.profile or "",
         output.time(run.time_started),
         output.time(run.time_ended),
         output.duration(run.duration),
         run.reason or "",
     )
+
+
+def _trigger(output: Output, trigger: str | None, job_ref: str) -> str:
+    """A trigger as it is for programs, without what a person knows: `manual`, `job.success:shop.load`."""
+    if not trigger or not output.is_terminal:
+        return trigger or ""
+    return "manual" if trigger == f"manual:{job_ref}" else trigger.replace(":jobs.", ":")

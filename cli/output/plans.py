@@ -15,7 +15,7 @@ _PLAN_COLUMNS = (
     Column("Change", lambda change: _PLAN_STYLES.get(change, "")),
     Column("Job"),
     Column("Version"),
-    Column("Trigger"),
+    Column("Trigger", wraps=True),
 )
 
 
@@ -92,7 +92,7 @@ def show_versions(output: Output, versions: "list[PackageResponse]", *, as_json:
     columns = [Column("Version"), Column("Created"), Column("Files"), Column("Content hash")]
     with_profiles = hasattr(versions[0], "profiles")
     if with_profiles:
-        columns.append(Column("Profiles"))
+        columns.append(Column("Profiles", wraps=True))
     rows = []
     for version in reversed(versions):
         row = [str(version.version), output.time(version.date_added), str(version.file_count), version.content_hash]

@@ -14,24 +14,23 @@ from tests import oracle
 from tests.factories import make_file, make_raw_definition
 
 plain_floats = st.floats(1e-4, 1e15) | st.floats(-1e15, -1e-4) | st.just(0.0)
+texts = st.text(st.characters(codec="utf-8"), max_size=6)
 json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | plain_floats | st.text(st.characters(codec="utf-8")),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
-    ),
-    max_leaves=12,
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | plain_floats | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
 )
 
 
-@given(st.dictionaries(st.text(st.characters(codec="utf-8")), json_values, max_size=6))
+@given(st.dictionaries(texts, json_values, max_size=4))
 def test_a_definition_hashes_as_in_the_sdk(raw: dict[str, Any]) -> None:
     """Semantics J3: any Unicode, any key order, and numbers as people write them."""
     assert hash_definition(raw) == oracle.manifest.hash_job_definition(raw)
 
 
-@pytest.mark.parametrize("number", [1e16, 1e-5, 1.5e300, -2.5e-7])
-def test_numbers_in_scientific_notation_hash_differently(number: float) -> None:
-    """Semantics J3: known difference (`1e+16` here, `1e16` there); only our own hashes are compared with each other."""
+@pytest.mark.parametrize("number", [1e-5, -2.5e-7])
+def test_tiny_numbers_hash_differently(number: float) -> None:
+    """Semantics J3: known difference (`1e-05` here, `1e-5` there), harmless: only our own hashes are compared."""
     raw = make_raw_definition(execute={"timeout": {"timeout": number}})
     assert hash_definition(raw) != oracle.manifest.hash_job_definition(raw)
 

@@ -79,7 +79,7 @@ def test_a_reference_splits_as_in_the_sdk(ref: str) -> None:
 )
 def test_what_is_no_reference_is_refused(text: str) -> None:
     """Semantics J1; references become parts of paths and addresses, so more is refused than by the SDK."""
-    with pytest.raises(InvalidError, match="job reference|reserved"):
+    with pytest.raises(InvalidError, match=r"job reference|reserved"):
         split_job_ref(text)
 
 

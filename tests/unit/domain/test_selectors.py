@@ -1,5 +1,7 @@
 """Selectors and the choice of a trigger agree with the SDK (semantics T5)."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,7 +95,7 @@ def test_triggers_expand_as_the_sdk_expands_them(
     triggers: list[str], tags: list[str], manual: bool, pipeline_name: str | None
 ) -> None:
     """Semantics T5: tags, `manual:` and the pipeline's name, each once and in the SDK's order."""
-    fields = {
+    fields: dict[str, Any] = {
         "triggers": triggers,
         "expose": {"tags": tags, "manual": manual},
         "deliver": {"pipeline_name": pipeline_name} if pipeline_name else {},
