@@ -78,7 +78,8 @@ async def _serve(settings: Settings) -> None:
         unix = parts.enter_context(open_unix_listener(settings.socket, settings.auth.admin_group))
         parts.callback(settings.socket.unlink, missing_ok=True)
         tcp = parts.enter_context(open_tcp_listener(*settings.listen_address))
-        services = await parts.enter_async_context(_services(settings))
+        changes = Changes()
+        services = await parts.enter_async_context(_services(settings, changes))
         host, port = tcp.getsockname()[:2]
         app = create_app(services, settings.model_copy(update={"listen": f"{host}:{port}"}))
         server = _Server(
@@ -91,7 +92,8 @@ async def _serve(settings: Settings) -> None:
                 access_log=False,
                 log_config=None,
                 timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
-            )
+            ),
+            changes,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
@@ -107,15 +109,20 @@ class _Server(uvicorn.Server):
 
     capture_signals = nullcontext  # type: ignore[assignment]
 
+    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
+        super().__init__(config)
+        self._changes = changes
+
     def stop(self) -> None:
-        """Take no more connections, finish what is under way."""
+        """Take no more connections, finish what is under way; who follows something is told to come back."""
         self.should_exit = True
+        self._changes.close()
 
 
 @asynccontextmanager
-async def _services(settings: Settings) -> AsyncIterator[Services]:
+async def _services(settings: Settings, changes: Changes) -> AsyncIterator[Services]:
     """Build the parts below the API; close them in reverse."""
-    state, clock, changes = settings.state_dir, system_clock, Changes()
+    state, clock = settings.state_dir, system_clock
     async with AsyncExitStack() as parts:
         scratch = _empty_directory(state / "tmp")
         database = await Database.open(state / "runtime.db")

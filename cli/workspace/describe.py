@@ -84,10 +84,11 @@ def explain(error: BaseException, root: str) -> dict[str, Any]:
     place = user_frame(error, root)
     if isinstance(error, SyntaxError) and error.filename:
         place = (error.filename, error.lineno or 0)
+    message = error.msg if isinstance(error, SyntaxError) else str(error)  # whose text repeats the place
     return {
         "kind": kind,
         "type": type(error).__name__,
-        "message": str(error),
+        "message": message,
         "missing_module": missing,
         "file": place[0] if place else None,
         "line": place[1] if place else None,

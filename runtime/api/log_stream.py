@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 import structlog
 
 from runtime.domain.logs import LogLine
+from runtime.errors import UnavailableError
 from runtime.wire.run_details import DetailedRunResponse
 
 KEEP_ALIVE_SECONDS = 15.0
@@ -40,6 +41,8 @@ async def events(
             upcoming = asyncio.create_task(_next(batches))
             for lines in _slices(batch):
                 yield "".join(_event(line) for line in lines).encode("ascii")
+    except UnavailableError as error:
+        yield b"event: error\ndata: " + _ENCODER.encode({"detail": error.message}).encode("ascii") + b"\n\n"
     except Exception:
         log.exception("A log stream broke off", action="log_stream")
         yield b'event: error\ndata: {"detail":"the log stream broke off; the log of the runtime says why"}\n\n'

@@ -13,13 +13,23 @@ class Changes:
 
     def __init__(self) -> None:
         self._events: dict[Hashable, asyncio.Event] = {}
+        self.is_closed = False
+        """Whether the daemon is about to end: nothing more will be announced, nobody may wait."""
 
     def event(self, key: Hashable) -> asyncio.Event:
         """The event that the next announcement of `key` sets."""
-        return self._events.setdefault(key, asyncio.Event())
+        event = self._events.setdefault(key, asyncio.Event())
+        if self.is_closed:
+            event.set()
+        return event
 
     def announce(self, *keys: Hashable) -> None:
         """Wake all who wait for one of these keys."""
         for key in keys:
             if event := self._events.pop(key, None):
                 event.set()
+
+    def close(self) -> None:
+        """Wake everybody for the last time, whatever they wait for."""
+        self.is_closed = True
+        self.announce(*list(self._events))

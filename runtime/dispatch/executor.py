@@ -54,7 +54,7 @@ class Executor:
         return len(self._tasks)
 
     async def _take_pending(self) -> None:
-        while True:
+        while not self._changes.is_closed:
             event = self._changes.event(PENDING_RUNS)
             async with self._database.read() as connection:
                 active = await store.active_runs(connection)

@@ -12,7 +12,7 @@ from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobVersion
 from runtime.domain.logs import LogLine
 from runtime.domain.runs import Run, RunStatus, check_transition
-from runtime.errors import NotFoundError
+from runtime.errors import NotFoundError, UnavailableError
 from runtime.store import audit, jobs, logs
 from runtime.store import runs as store
 from runtime.store.database import Connection, Database
@@ -118,7 +118,11 @@ class RunService:
             return await logs.read_lines(connection, run_id, from_line)
 
     async def follow(self, run_id: UUID, from_line: int = 0) -> AsyncIterator[Sequence[LogLine]]:
-        """Stored lines and then new ones as they come, in batches; ends when the run is final and all lines are out."""
+        """Stored lines and then new ones as they come, in batches; ends when the run is final and all lines are out.
+
+        Raises:
+            UnavailableError: the daemon is about to end; the run goes on.
+        """
         next_line = from_line
         while True:
             event = self._changes.event(run_id)
@@ -131,6 +135,8 @@ class RunService:
                 yield lines
             elif run.is_final:
                 return
+            elif self._changes.is_closed:
+                raise UnavailableError("the runtime is being stopped; the run goes on", code="stopping")
             else:
                 await event.wait()
 

@@ -1,0 +1,232 @@
+"""Runs outlive the daemon that started them: it is stopped, killed and started again while they run.
+
+Design, decisions 4 and 5; semantics S1, S5.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.deployed_workspace import WORKSPACES, DeployedWorkspace, batch_job, files_of
+from tests.processes import DaemonEndedError, DaemonProcess, needs_jobs, wait_for
+
+pytestmark = needs_jobs
+
+COUNTS, SLEEPS, DEAF = "jobs.trouble.counts", "jobs.trouble.sleeps", "jobs.trouble.ignores_sigterm"
+PLAIN = {"intercept_signals": False, "concurrency": None}
+MORE_THAN_A_PIPE = "x" * 300_000
+"""An order this long cannot be handed over before the launcher reads, that is, has imported dlt."""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    process = DaemonProcess(tmp_path_factory.mktemp("daemon")).start()
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="module")
+def workspace(daemon: DaemonProcess) -> DeployedWorkspace:
+    made = DeployedWorkspace.create(daemon, "trouble")
+    long_order = batch_job("trouble", "counts", execute=PLAIN)
+    long_order["job_ref"] = "jobs.trouble.long_order"
+    long_order["entry_point"]["padding"] = MORE_THAN_A_PIPE
+    made.deploy(
+        files_of(WORKSPACES / "trouble"),
+        batch_job("trouble", "counts", execute=PLAIN),
+        batch_job("trouble", "sleeps", execute=PLAIN),
+        batch_job("trouble", "ignores_sigterm", execute={**PLAIN, "timeout": {"timeout": 3600, "grace_period": 1}}),
+        long_order,
+    )
+    return made
+
+
+@pytest.fixture
+def counting(workspace: DeployedWorkspace) -> Iterator[UUID]:
+    """A run of `counts` that has begun to print."""
+    _let_it_count(workspace)
+    run_id = workspace.start(COUNTS)
+    workspace.wait_for_line(run_id, "counted 100")
+    yield run_id
+    (workspace.local_files / "stop").touch()
+
+
+def _let_it_count(workspace: DeployedWorkspace) -> None:
+    for name in ("stop", "starts"):
+        (workspace.local_files / name).unlink(missing_ok=True)
+
+
+def _finish(workspace: DeployedWorkspace, run_id: UUID) -> list[str]:
+    """Tell the job to stop, wait for the run's true end, and see that no line is missing, doubled or out of place."""
+    (workspace.local_files / "stop").touch()
+    run = workspace.wait_for_end(run_id)
+    assert (run.status, run.exit_code, run.reason) == ("completed", 0, None)
+    lines = workspace.lines(run_id)
+    assert lines == [f"counted {number}" for number in range(1, len(lines))] + [f"stopped at {len(lines) - 1}"]
+    assert (workspace.local_files / "starts").read_text() == "started\n", "the job has begun once"
+    return lines
+
+
+@pytest.mark.parametrize("end", [DaemonProcess.stop, DaemonProcess.kill], ids=["SIGTERM", "SIGKILL"])
+def test_a_daemon_that_ends_leaves_its_run_running_and_the_next_one_has_every_line_once_and_in_order(
+    workspace: DeployedWorkspace, counting: UUID, end: Callable[[DaemonProcess], int]
+) -> None:
+    end(workspace.daemon)
+    log_file = workspace.daemon.state / "live" / f"{counting}.log"
+    size = log_file.stat().st_size
+    wait_for(lambda: log_file.stat().st_size > size + 10_000, "the job goes on printing without a daemon")
+
+    workspace.daemon.start()
+
+    assert workspace.run(counting).status == "running"
+    assert len(_finish(workspace, counting)) > 100
+
+
+def test_a_run_survives_one_killed_daemon_after_another(workspace: DeployedWorkspace, counting: UUID) -> None:
+    log_file = workspace.daemon.state / "live" / f"{counting}.log"
+    for _ in range(3):
+        size = log_file.stat().st_size
+        wait_for(lambda size=size: log_file.stat().st_size > size, "the job prints")  # type: ignore[misc]
+        workspace.daemon.kill()
+        workspace.daemon.start()
+    _finish(workspace, counting)
+
+
+def test_a_run_that_ends_while_no_daemon_is_there_gets_its_true_end_and_its_whole_log(
+    workspace: DeployedWorkspace, counting: UUID
+) -> None:
+    status_file = workspace.daemon.state / "live" / f"{counting}.status"
+    workspace.daemon.kill()
+    (workspace.local_files / "stop").touch()
+    wait_for(lambda: "exit-code" in status_file.read_text(), "the job ends without a daemon")
+
+    workspace.daemon.start()
+
+    _finish(workspace, counting)
+
+
+def test_a_sandbox_killed_while_no_daemon_is_there_is_a_failed_run_that_says_so(workspace: DeployedWorkspace) -> None:
+    run_id = workspace.start(SLEEPS)
+    workspace.wait_for_line(run_id, "sleeping")
+    workspace.daemon.kill()
+    for pid in _sandboxes(workspace, run_id):
+        os.kill(pid, signal.SIGKILL)
+
+    workspace.daemon.start()
+
+    run = workspace.wait_for_end(run_id)
+    assert run.status == "failed"
+    assert run.reason
+    assert workspace.lines(run_id) == ["sleeping"]
+
+
+def test_an_adopted_run_can_be_cancelled(workspace: DeployedWorkspace) -> None:
+    run_id = workspace.start(SLEEPS)
+    workspace.wait_for_line(run_id, "sleeping")
+    workspace.daemon.kill()
+    workspace.daemon.start()
+
+    workspace.daemon.client.cancel_run(workspace.id, run_id)
+
+    assert workspace.wait_for_end(run_id).status == "cancelled"
+    assert not _sandboxes(workspace, run_id)
+
+
+def test_a_cancel_that_was_under_way_is_carried_through_by_the_next_daemon(workspace: DeployedWorkspace) -> None:
+    """Semantics S2: the grace of one second began before the daemon died, the kill comes after."""
+    run_id = workspace.start(DEAF)
+    workspace.wait_for_line(run_id, "deaf")
+    workspace.daemon.client.cancel_run(workspace.id, run_id)
+    workspace.daemon.kill()
+    assert _sandboxes(workspace, run_id)
+
+    workspace.daemon.start()
+
+    run = workspace.wait_for_end(run_id)
+    assert (run.status, run.reason) == ("cancelled", "cancelled on request")
+    assert not _sandboxes(workspace, run_id)
+
+
+def test_a_sandbox_that_was_never_released_vanishes_with_its_daemon_and_the_run_is_prepared_again(
+    workspace: DeployedWorkspace,
+) -> None:
+    _let_it_count(workspace)
+    run_id = workspace.start("jobs.trouble.long_order")
+    wait_for(lambda: _sandboxes(workspace, run_id), "a sandbox waits for its order")
+    workspace.daemon.kill()
+    assert not (workspace.local_files / "starts").exists()
+    wait_for(lambda: not _sandboxes(workspace, run_id), "the sandbox vanishes, though no daemon is there")
+    assert not (workspace.local_files / "starts").exists()
+
+    workspace.daemon.start()
+
+    workspace.wait_for_line(run_id, "counted 100")
+    _finish(workspace, run_id)
+
+
+def test_a_run_is_prepared_again_even_while_its_unreleased_sandbox_is_still_ending(
+    workspace: DeployedWorkspace,
+) -> None:
+    _let_it_count(workspace)
+    run_id = workspace.start("jobs.trouble.long_order")
+    abandoned = wait_for(lambda: _sandboxes(workspace, run_id), "a sandbox waits for its order")
+    # Frozen, it learns only after the next daemon has begun that nobody will release it.
+    for pid in abandoned:
+        os.kill(pid, signal.SIGSTOP)
+    workspace.daemon.kill()
+    workspace.daemon.start()
+    for pid in abandoned:
+        os.kill(pid, signal.SIGCONT)
+
+    workspace.wait_for_line(run_id, "counted 100")
+    _finish(workspace, run_id)
+
+
+def test_a_second_daemon_for_the_same_state_refuses_to_start(workspace: DeployedWorkspace, tmp_path: Path) -> None:
+    other = DaemonProcess(tmp_path, {"STATE_DIR": workspace.daemon.state})
+    with pytest.raises(DaemonEndedError, match="another daemon uses the state directory") as ended:
+        other.start()
+    assert ended.value.status == 1
+    assert "Traceback" not in str(ended.value)
+    assert workspace.daemon.client.me().email
+
+
+def test_stopping_takes_moments_while_somebody_follows_a_log(workspace: DeployedWorkspace, counting: UUID) -> None:
+    path = f"/v1/workspaces/{workspace.id}/runs/{counting}/logs/stream"
+    with workspace.daemon.client.connection.stream(path, read_seconds=30, headers={}) as lines:
+        assert next(iter(lines))
+        assert workspace.daemon.stop() == 0
+    workspace.daemon.start()
+    _finish(workspace, counting)
+
+
+def test_nothing_of_a_settled_run_stays_on_disk(workspace: DeployedWorkspace, counting: UUID) -> None:
+    _finish(workspace, counting)
+    state = workspace.daemon.state
+    wait_for(lambda: not list(state.glob(f"live/{counting}.*")), "log and status files go")
+    wait_for(lambda: not (state / "runs" / str(counting)).exists(), "the working copy goes")
+
+
+def test_the_daemon_has_logged_no_error_and_no_traceback_through_all_of_this(daemon: DaemonProcess) -> None:
+    text = daemon.log_file.read_text()
+    assert not re.findall(r"Traceback|Task exception|never retrieved", text)
+    assert [event for event in daemon.events() if event.get("level") in ("error", "critical")] == []
+
+
+def _sandboxes(workspace: DeployedWorkspace, run_id: UUID) -> list[int]:
+    """The processes of a run that can be seen from outside: bubblewrap's two and whatever runs within."""
+    place = f"/runs/{run_id}/"
+    found = []
+    for pid in workspace.daemon.left_behind():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:
+            continue
+        if place in words:
+            found.append(pid)
+    return found
