@@ -23,7 +23,10 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+        # The plain formatter: the default one prints local variables, and those may be secrets.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_console
+        else structlog.processors.JSONRenderer()
     )
     exceptions: list[structlog.typing.Processor] = [] if is_console else [structlog.processors.format_exc_info]
     structlog.configure(

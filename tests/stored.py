@@ -11,6 +11,8 @@ from runtime.store import identities, jobs, packages, runs, workspaces
 from runtime.store.database import Connection, Database
 from tests.factories import make_configuration, make_deployment, make_job, make_run, make_user, make_workspace
 
+_REQUIREMENTS = '{"engine_version": 1, "python_version": "3.12", "groups": {"main": []}}'
+
 
 @dataclass(frozen=True)
 class World:
@@ -48,8 +50,6 @@ async def store_world(database: Database, name: str = "fruitshop") -> World:
     async with database.transaction() as connection:
         await identities.add_user(connection, user)
         await workspaces.add_workspace(connection, workspace)
-        await packages.add_deployment(
-            connection, world.deployment, '{"python_version": "3.12", "groups": {"main": []}}', []
-        )
+        await packages.add_deployment(connection, world.deployment, _REQUIREMENTS, [])
         await packages.add_configuration(connection, world.configuration, [])
     return world

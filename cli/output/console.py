@@ -101,7 +101,7 @@ class Output:
             title = columns[place].title
             shown.add_column(title, no_wrap=not columns[place].wraps, min_width=len(title), overflow="fold")
         for row in rows:
-            shown.add_row(*(Text(clean(row[place]), style=_style(columns[place], row[place])) for place in places))
+            shown.add_row(*(Text(cell(row[place]), style=_style(columns[place], row[place])) for place in places))
         console.print(shown)
 
     def fields(self, pairs: Sequence[tuple[str, str]]) -> None:

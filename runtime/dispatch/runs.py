@@ -74,14 +74,15 @@ class RunService:
             return (await _views(connection, [run]))[0]
 
     async def cancel(self, principal: Principal, workspace_id: UUID, run_id: UUID) -> RunView:
-        """Ask a run to stop (semantics S2); a pending one ends at once.
+        """Ask a run to stop (semantics S2); a pending one ends at once, asking twice changes nothing.
 
         Raises:
             ConflictError: it has ended already.
         """
         async with self._database.transaction() as connection:
             run = await _find(connection, workspace_id, run_id)
-            await self._request_stop(connection, principal, run)
+            if run.status != "cancelling":
+                await self._request_stop(connection, principal, run)
         self._announce_stop(run)
         return await self.get(workspace_id, run_id)
 

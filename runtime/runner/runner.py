@@ -142,8 +142,7 @@ class Runner:
         """
         if not is_alive(live.identity):
             return False
-        monitor = identify(parent_of(live.pid) or 0)
-        if monitor is not None and name_of(monitor.pid) == "bwrap":
+        if (monitor := _monitor_of(live)) is not None:
             self._monitors[live.run_id] = monitor
         return True
 
@@ -155,18 +154,17 @@ class Runner:
         Returns:
             The exit code (128 + N if signal N ended it); None if the sandbox vanished without reporting one.
         """
-        monitor = self._monitors.get(live.run_id)
+        monitor = self._monitors.get(live.run_id) or _monitor_of(live)
         with contextlib.ExitStack() as descriptors:
             init_fd = _watch(live.identity, descriptors)
             monitor_fd = _watch(monitor, descriptors) if monitor else None
-            watched = [fd for fd in (init_fd, monitor_fd) if fd is not None]
-            if watched:
-                await wait_readable(*watched)
             if monitor_fd is not None:
+                await wait_readable(*(fd for fd in (init_fd, monitor_fd) if fd is not None))
                 # bubblewrap writes the exit code, then ends; both within moments of the init's own end.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_REPORT_SECONDS):
                         await wait_readable(monitor_fd)
+            # Without bubblewrap outside nobody will report how the job ends, so it need not go on either.
             if init_fd is not None:
                 self.kill(live)
                 await wait_readable(init_fd)
@@ -242,6 +240,14 @@ async def _init_of(spawned: _Spawned) -> ProcessIdentity | None:
                 if not block:
                     return None
     return None
+
+
+def _monitor_of(live: LiveProcess) -> ProcessIdentity | None:
+    """bubblewrap outside the sandbox, which reports the exit code: the init's parent, unless it was killed."""
+    if not is_alive(live.identity):
+        return None
+    monitor = identify(parent_of(live.pid) or 0)
+    return monitor if monitor is not None and name_of(monitor.pid) == "bwrap" else None
 
 
 def _watch(identity: ProcessIdentity, descriptors: contextlib.ExitStack) -> int | None:

@@ -24,13 +24,6 @@ MORE_THAN_A_PIPE = "x" * 300_000
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
-    process = DaemonProcess(tmp_path_factory.mktemp("daemon")).start()
-    yield process
-    process.close()
-
-
-@pytest.fixture(scope="module")
 def workspace(daemon: DaemonProcess) -> DeployedWorkspace:
     made = DeployedWorkspace.create(daemon, "trouble")
     long_order = batch_job("trouble", "counts", execute=PLAIN)

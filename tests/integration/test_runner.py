@@ -1,7 +1,6 @@
 """Runs from prepare to their end, with dlt's launchers in a real virtualenv."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -229,7 +228,8 @@ def numbers(cursor=dlt.sources.incremental("n", initial_value=0)):
     yield [{"n": n} for n in range(cursor.last_value + 1, cursor.last_value + 4)]
 pipeline = dlt.pipeline("shop", destination="duckdb", dataset_name="data")
 pipeline.run(numbers())
-print(pipeline.dataset().numbers.df()["n"].tolist())
+with pipeline.sql_client() as client:
+    print([row[0] for row in client.execute_sql("SELECT n FROM numbers ORDER BY n")])
 """
     assert await machine.run_script(script) == (0, "[1, 2, 3]\n")
     assert await machine.run_script(script) == (0, "[1, 2, 3, 4, 5, 6]\n")
@@ -269,9 +269,9 @@ async def killed_daemon(machine: JobMachine, script: str, *, release: bool) -> L
         stdout=asyncio.subprocess.PIPE,
     )
     assert daemon.stdout is not None
-    said = await daemon.stdout.readline()
+    said = (await daemon.stdout.read()).splitlines()
     assert await daemon.wait() == -signal.SIGKILL
-    return LiveProcess.model_validate(json.loads(said))
+    return LiveProcess.model_validate_json(next(line for line in said if line.startswith(b"{")))
 
 
 async def test_a_released_run_outlives_a_killed_daemon_and_is_adopted(machine: JobMachine) -> None:

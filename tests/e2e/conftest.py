@@ -1,0 +1,23 @@
+"""What the end-to-end tests share: the official client, installed once, and a daemon for each module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.official_client import client_virtualenv
+from tests.processes import DaemonProcess
+
+
+@pytest.fixture(scope="session")
+def virtualenv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The official client's own environment, which has the SDK that workspaces are described with."""
+    return client_virtualenv(tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """A daemon with an empty state directory, for all tests of a module."""
+    process = DaemonProcess(tmp_path_factory.mktemp("daemon")).start()
+    yield process
+    process.close()

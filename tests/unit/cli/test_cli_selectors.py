@@ -1,0 +1,97 @@
+"""What people call jobs by."""
+
+import pytest
+
+from cli.selectors import candidates, is_selector, matching_triggers, the_one
+from runtime.errors import InvalidError, NotFoundError
+
+KNOWN = ["jobs.shop.load", "jobs.shop.check", "jobs.other.load", "jobs.lonely"]
+TRIGGERS = ["schedule:0 8 * * *", "tag:ingest", "manual:jobs.shop.load"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "batch",
+        "interactive",
+        "stream",
+        "job",
+        "schedule",
+        "every",
+        "once",
+        "http",
+        "deployment",
+        "webhook",
+        "tag",
+        "manual",
+        "job.success",
+        "job.fail",
+        "pipeline_name",
+        "tag:x",
+        "manual:",
+    ],
+)
+def test_types_and_words_with_a_colon_are_selectors(word: str) -> None:
+    assert is_selector(word)
+
+
+@pytest.mark.parametrize("word", ["load", "shop.load", "jobs.shop.load", "shop/load.py"])
+def test_everything_else_is_a_name(word: str) -> None:
+    assert not is_selector(word)
+
+
+@pytest.mark.parametrize(
+    ("selector", "matched"),
+    [
+        ("schedule", TRIGGERS[:1]),
+        ("schedule:", TRIGGERS[:1]),
+        ("schedule:*", TRIGGERS[:1]),
+        ("tag:in*", TRIGGERS[1:2]),
+        ("tag:IN*", []),
+        ("manual:jobs.shop.*", TRIGGERS[2:]),
+        ("batch", TRIGGERS),
+        ("job", TRIGGERS),
+        ("interactive", []),
+        ("stream", []),
+    ],
+)
+def test_selectors_match_triggers_as_the_daemon_does(selector: str, matched: list[str]) -> None:
+    """(semantics T5)"""
+    assert matching_triggers(selector, "batch", TRIGGERS) == matched
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("check", ["jobs.shop.check"]),
+        ("load", ["jobs.shop.load", "jobs.other.load"]),
+        ("shop.load", ["jobs.shop.load"]),
+        ("jobs.shop.load", ["jobs.shop.load"]),
+        ("jobs.lonely", ["jobs.lonely"]),
+        ("sub/lonely.py", ["jobs.lonely"]),
+        ("lonely.PY", ["jobs.lonely"]),
+        (" check ", ["jobs.shop.check"]),
+        ("nothing", []),
+    ],
+)
+def test_a_name_means_the_jobs_that_end_in_it(text: str, expected: list[str]) -> None:
+    """(semantics J1)"""
+    assert candidates(text, KNOWN) == expected
+
+
+def test_an_ambiguous_name_lists_the_candidates() -> None:
+    """(semantics J1)"""
+    with pytest.raises(InvalidError, match=r"`load` may be any of jobs\.other\.load, jobs\.shop\.load"):
+        the_one("load", KNOWN)
+
+
+def test_an_unknown_name_is_answered_with_those_like_it() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        the_one("chek", KNOWN)
+    assert caught.value.hint == "did you mean `check`?"
+
+
+def test_an_unknown_name_where_nothing_is_deployed_hints_at_deploying() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        the_one("chek", [])
+    assert caught.value.hint == "nothing is deployed yet: `dlt-runtime deploy`"
