@@ -73,6 +73,7 @@ def root(
         GlobalOptions(url=url, workspace=workspace, timestamps=timestamps, debug=debug, interactive=not non_interactive)
     )
     context.obj = session
+    context.call_on_close(session.close)
     if show_version:
         from cli.version import version
 

@@ -79,6 +79,11 @@ class Session:
         """The client of that daemon, with this person's tokens."""
         return connect(self.endpoint)
 
+    def close(self) -> None:
+        """Close the client's connections, if there are any."""
+        if client := self.__dict__.get("client"):
+            client.close()
+
     @cached_property
     def workspace_id(self) -> UUID:
         """The workspace that is asked about: the option, else the one this directory is connected to.

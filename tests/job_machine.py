@@ -1,6 +1,7 @@
 """A runner with everything a run needs around it, for tests that run jobs for real."""
 
 import os
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -82,15 +83,16 @@ class JobMachine:
         return self.runner.log_file(run_id).read_text()
 
     def end_all(self) -> None:
-        """Whatever a failed test has left running."""
-        for status in (self.state / "live").glob("*.status"):
-            for word in status.read_text().replace("}", " ").split():
-                if word.isdigit() and int(word) > 300 and _is_sandbox(int(word)):
-                    os.kill(int(word), signal.SIGKILL)
+        """Whatever a failed test has left running: sandboxes that show something of this machine's state."""
+        for status in self.runner.live_dir.glob("*.status"):
+            for pid in re.findall(r'"child-pid": (\d+)', status.read_text()):
+                if str(self.state) in command_line(int(pid)):
+                    os.kill(int(pid), signal.SIGKILL)
 
 
-def _is_sandbox(pid: int) -> bool:
+def command_line(pid: int) -> str:
+    """Empty where there is no such process."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap"
+        return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
-        return False
+        return ""

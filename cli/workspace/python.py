@@ -115,7 +115,7 @@ class WorkspacePython:
         )
 
     def _explained(self, failure: dict[str, Any]) -> JobRuntimeError:
-        kind, said = failure["kind"], f"{failure['type']}: {failure['message']}"
+        kind = failure["kind"]
         if kind == "no_dlt":
             return self._no_dlt("No module named 'dlt'")
         if kind == "too_old":
@@ -134,7 +134,8 @@ class WorkspacePython:
         hint = None
         if failure["missing_module"]:
             hint = f"is `{failure['missing_module']}` installed in {self.name}? `uv sync` installs what is declared"
-        return InvalidError(f"{said}{place}", code="workspace_module", hint=hint)
+        said = " ".join(failure["message"].split())  # some libraries write paragraphs
+        return InvalidError(f"{failure['type']}: {said}{place}", code="workspace_module", hint=hint)
 
 
 def workspace_python(root: Path) -> WorkspacePython:

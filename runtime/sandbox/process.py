@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from runtime.errors import UnavailableError
+from runtime.sandbox.detached import kill_and_wait
+from runtime.sandbox.identity import children_of, identify
 from runtime.sandbox.policy import SandboxPolicy, bwrap_argv
 from runtime.sandbox.tools import find_tools
 
@@ -60,11 +62,18 @@ async def run_in_sandbox(
             await _pass_lines(process.stdout, on_line)
             return await process.wait()
     finally:
-        # bubblewrap's init dies with bubblewrap, and with an init goes its whole pid namespace.
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill bubblewrap and wait until the sandbox's init, its only child, and so all inside have died with it."""
+    inside = [init for pid in children_of(process.pid) if (init := identify(pid)) is not None]
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+    for init in inside:
+        await kill_and_wait(init)
 
 
 async def _pass_lines(stream: asyncio.StreamReader, on_line: Callable[[str], None]) -> None:

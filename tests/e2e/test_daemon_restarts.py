@@ -6,6 +6,7 @@ Design, decisions 4 and 5; semantics S1, S5.
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
@@ -19,8 +20,18 @@ pytestmark = needs_jobs
 
 COUNTS, SLEEPS, DEAF = "jobs.trouble.counts", "jobs.trouble.sleeps", "jobs.trouble.ignores_sigterm"
 PLAIN = {"intercept_signals": False, "concurrency": None}
+LAST_REQUESTS_SECONDS = 3
+"""What a stopping daemon gives to requests that do not end."""
 MORE_THAN_A_PIPE = "x" * 300_000
 """An order this long cannot be handed over before the launcher reads, that is, has imported dlt."""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """With room for two runs at a time."""
+    process = DaemonProcess(tmp_path_factory.mktemp("daemon"), {"RUNS__MAX_RUNNING": 2}).start()
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +156,37 @@ def test_a_cancel_that_was_under_way_is_carried_through_by_the_next_daemon(works
     assert not _sandboxes(workspace, run_id)
 
 
+def test_a_run_that_waits_for_room_still_waits_after_a_restart_and_starts_when_there_is_some(
+    workspace: DeployedWorkspace,
+) -> None:
+    """Semantics D6; an adopted run takes room as any other."""
+    first, second, waiting = (workspace.start(SLEEPS) for _ in range(3))
+    for run_id in (first, second):
+        workspace.wait_for_line(run_id, "sleeping")
+    workspace.daemon.restart()
+    statuses = [workspace.run(run_id).status for run_id in (first, second, waiting)]
+    assert statuses == ["running", "running", "pending"]
+
+    workspace.daemon.client.cancel_run(workspace.id, first)
+
+    workspace.wait_for_line(waiting, "sleeping")
+    for run_id in (second, waiting):
+        workspace.daemon.client.cancel_run(workspace.id, run_id)
+        workspace.wait_for_end(run_id)
+    assert workspace.run(first).status == "cancelled"
+
+
+def test_a_pending_run_that_is_cancelled_never_starts(workspace: DeployedWorkspace) -> None:
+    """Semantics S1."""
+    busy = [workspace.start(SLEEPS) for _ in range(2)]
+    waiting = workspace.start(SLEEPS)
+    assert workspace.daemon.client.cancel_run(workspace.id, waiting).status == "cancelled"
+    for run_id in busy:
+        workspace.daemon.client.cancel_run(workspace.id, run_id)
+        workspace.wait_for_end(run_id)
+    assert (workspace.run(waiting).time_started, workspace.lines(waiting)) == (None, [])
+
+
 def test_a_sandbox_that_was_never_released_vanishes_with_its_daemon_and_the_run_is_prepared_again(
     workspace: DeployedWorkspace,
 ) -> None:
@@ -189,11 +231,17 @@ def test_a_second_daemon_for_the_same_state_refuses_to_start(workspace: Deployed
     assert workspace.daemon.client.me().email
 
 
-def test_stopping_takes_moments_while_somebody_follows_a_log(workspace: DeployedWorkspace, counting: UUID) -> None:
+def test_whoever_follows_a_log_is_told_that_the_daemon_stops_and_does_not_hold_it_up(workspace: DeployedWorkspace, counting: UUID) -> None:
     path = f"/v1/workspaces/{workspace.id}/runs/{counting}/logs/stream"
-    with workspace.daemon.client.connection.stream(path, read_seconds=30, headers={}) as lines:
-        assert next(iter(lines))
+    with workspace.daemon.client.connection.stream(path, read_seconds=30, headers={}) as stream:
+        lines = iter(stream)
+        assert next(lines).startswith("data: ")
+        began = time.monotonic()
         assert workspace.daemon.stop() == 0
+        assert time.monotonic() - began < LAST_REQUESTS_SECONDS
+        *_, error, said, _ = lines
+    assert error == "event: error"
+    assert "the run goes on" in said
     workspace.daemon.start()
     _finish(workspace, counting)
 

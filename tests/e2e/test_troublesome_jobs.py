@@ -5,6 +5,7 @@ Semantics S1, S2, S5, S6.
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,10 +125,8 @@ def test_a_child_that_a_job_leaves_behind_ends_with_the_run(
     assert stories["leaves_a_child"].end == ("completed", 0, None)
     assert stories["leaves_a_child"].lines == ["the parent is gone"]
     heartbeat = workspace.local_files / "heartbeat"
-    wait_for(lambda: not _sandboxes(workspace), "every sandbox is gone")
-    before = heartbeat.read_text() if heartbeat.exists() else ""
-    assert stories["leaves_a_child"].run.time_ended is not None
-    assert (heartbeat.read_text() if heartbeat.exists() else "") == before
+    wait_for(lambda: time.time() - heartbeat.stat().st_mtime > 1, "the child, which beats 100 times a second, is silent")
+    assert not _sandboxes(workspace)
 
 
 def test_the_environment_of_a_job_is_what_we_say_and_nothing_else(
@@ -195,8 +194,9 @@ def test_the_client_follows_the_log_of_a_job_that_goes_on_until_it_is_cancelled(
 def test_a_job_that_is_running_is_not_started_again(client: OfficialClient, workspace: DeployedWorkspace) -> None:
     """Semantics D5."""
     run_id = workspace.start("jobs.trouble.sleeps")
+    workspace.wait_for_line(run_id, "sleeping")
     refused = client("launch", "sleeps")
-    assert "concurrency" in refused.text.lower()
+    assert "An instance of this job is already running" in refused.text, refused.text
     workspace.daemon.client.cancel_run(workspace.id, run_id)
     workspace.wait_for_end(run_id)
 
@@ -209,7 +209,7 @@ def test_a_module_that_is_not_in_the_deployment_is_named(daemon: DaemonProcess) 
     assert (run.status, run.reason) == ("failed", "exit code 1: error: module `not_there` is not in the deployment")
     run = other.execute("jobs.there.f")
     assert run.status == "failed"
-    assert "`f`" in (run.reason or "") or "f" in (run.reason or "")
+    assert "module 'there' has no attribute 'f'" in (run.reason or "")
 
 
 def test_an_environment_that_cannot_be_built_is_a_failed_run_with_the_reason_of_uv(daemon: DaemonProcess) -> None:
@@ -223,7 +223,7 @@ def test_an_environment_that_cannot_be_built_is_a_failed_run_with_the_reason_of_
     assert other.lines(run.id, "setup")
 
 
-def test_a_pending_run_that_is_cancelled_never_starts(workspace: DeployedWorkspace) -> None:
+def test_a_run_cancelled_the_moment_it_was_started_never_begins(workspace: DeployedWorkspace) -> None:
     run_id = workspace.start("jobs.trouble.sleeps")
     workspace.daemon.client.cancel_run(workspace.id, run_id)
     run = workspace.wait_for_end(run_id)

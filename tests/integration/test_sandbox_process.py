@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import UnavailableError
-from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive
+from runtime.sandbox.detached import wait_readable
+from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, open_pidfd
 from runtime.sandbox.policy import Mount, SandboxPolicy
 from runtime.sandbox.process import run_in_sandbox
 from runtime.sandbox.system_mounts import system_view, write_system_files
@@ -106,8 +107,10 @@ asyncio.run(run_in_sandbox(SandboxPolicy.model_validate_json(sys.argv[1]), ["sh"
     await daemon.wait()
     assert left
     async with asyncio.timeout(10):
-        while any(is_alive(process) for process in left):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - another process's end; nothing of ours could tell
+        for process in left:
+            if (descriptor := open_pidfd(process)) is not None:
+                await wait_readable(descriptor)
+                os.close(descriptor)
 
 
 async def test_of_the_place_where_an_interpreter_is_installed_only_the_installation_is_shown(tmp_path: Path) -> None:

@@ -2,35 +2,14 @@
 
 import pytest
 
-from cli.selectors import candidates, is_selector, matching_triggers, the_one
+from cli.selectors import JOB_TYPES, TRIGGER_TYPES, candidates, is_selector, matching_triggers, the_one
 from runtime.errors import InvalidError, NotFoundError
 
 KNOWN = ["jobs.shop.load", "jobs.shop.check", "jobs.other.load", "jobs.lonely"]
 TRIGGERS = ["schedule:0 8 * * *", "tag:ingest", "manual:jobs.shop.load"]
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "batch",
-        "interactive",
-        "stream",
-        "job",
-        "schedule",
-        "every",
-        "once",
-        "http",
-        "deployment",
-        "webhook",
-        "tag",
-        "manual",
-        "job.success",
-        "job.fail",
-        "pipeline_name",
-        "tag:x",
-        "manual:",
-    ],
-)
+@pytest.mark.parametrize("word", [*sorted(JOB_TYPES | TRIGGER_TYPES), "job", "tag:x", "manual:"])
 def test_types_and_words_with_a_colon_are_selectors(word: str) -> None:
     assert is_selector(word)
 
