@@ -79,7 +79,6 @@ class OfficialClient:
 
     def log_in(self, email: str) -> None:
         """Tokens as a login leaves them; the login itself is another test's subject."""
-        (self.home / ".dlt").mkdir(parents=True, exist_ok=True)
         admin = AdminClient(self.daemon.client.connection)
         flow = self.daemon.client.start_device_login()
         admin.approve_device(flow.user_code, email)
@@ -92,6 +91,7 @@ class OfficialClient:
         return table["auth_token"], table["refresh_token"]
 
     def write_tokens(self, access: str, refresh: str) -> None:
+        self.token_file.parent.mkdir(parents=True, exist_ok=True)
         self.token_file.write_text(tomlkit.dumps({"runtime": {"auth_token": access, "refresh_token": refresh}}))
 
 

@@ -58,4 +58,5 @@ def decide_start(job: Job, trigger: str, facts: StartFacts, now: datetime, profi
     start, end = run_window(trigger, now, facts.completed_until, definition.timezone)
     if start >= end:
         start, end = run_window(trigger, now, None, definition.timezone)
-    return Start(profile=profile, interval_start=start, interval_end=end)
+    # Just after clocks go forward the SDK's arithmetic puts the skipped hour's ticks behind `end`: nothing to cover.
+    return Start(profile=profile, interval_start=min(start, end), interval_end=end)

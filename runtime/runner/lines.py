@@ -32,10 +32,9 @@ class LineSplitter:
         if newline or not self._rest:
             self._since = now
         lines = [text for line in head.split(b"\n") for text in _texts(line)] if newline else []
-        while len(tail) > LONGEST_LINE_BYTES:
-            cut = _boundary(tail, LONGEST_LINE_BYTES)
-            lines.append(_decode(tail[:cut]))
-            tail = tail[cut:]
+        if len(tail) > LONGEST_LINE_BYTES:
+            *cut, tail = _pieces(tail)
+            lines += [_decode(piece) for piece in cut]
         self._rest = tail
         return lines
 
@@ -58,8 +57,18 @@ class LineSplitter:
 def _texts(line: bytes) -> list[str]:
     if len(line) <= LONGEST_LINE_BYTES:
         return [_decode(line)]
-    cut = _boundary(line, LONGEST_LINE_BYTES)
-    return [_decode(line[:cut]), *_texts(line[cut:])]
+    return [_decode(piece) for piece in _pieces(line)]
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """Cut into pieces of at most `LONGEST_LINE_BYTES`, not within a character."""
+    pieces, start = [], 0
+    while len(line) - start > LONGEST_LINE_BYTES:
+        window = line[start : start + LONGEST_LINE_BYTES]
+        size = _boundary(window, len(window))
+        pieces.append(window[:size])
+        start += size
+    return [*pieces, line[start:]]
 
 
 def _decode(line: bytes) -> str:

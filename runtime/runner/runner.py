@@ -201,7 +201,9 @@ class Runner:
             stdin, order_fd = os.pipe()
             info_fd, info = os.pipe()
             output = os.open(self.log_file(launch.run_id), _APPEND, 0o600)
-            status = os.open(self._status_file(launch.run_id), _APPEND | os.O_TRUNC, 0o600)
+            # A new file: an unreleased sandbox of a daemon that has just died may still report into the old one.
+            self._status_file(launch.run_id).unlink(missing_ok=True)
+            status = os.open(self._status_file(launch.run_id), _APPEND, 0o600)
             for descriptor in (stdin, info, output, status):
                 theirs.callback(os.close, descriptor)
             for descriptor in (order_fd, info_fd):

@@ -10,7 +10,6 @@ from runtime.wire.admin import (
     DeviceApprovalResponse,
     ListTokensResponse,
     ListUsersResponse,
-    StatusResponse,
     TokenResponse,
     UserResponse,
 )
@@ -24,10 +23,6 @@ class AdminClient:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-
-    def status(self) -> StatusResponse:
-        """The daemon about itself."""
-        return self._connection.ask(StatusResponse, "GET", f"{PREFIX}/status")
 
     def approve_device(self, user_code: str, email: str | None) -> DeviceApprovalResponse:
         """Let a waiting login in."""

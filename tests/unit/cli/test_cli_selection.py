@@ -142,7 +142,7 @@ def plant_what_fits(root: Path, paths: Iterable[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=80)  # each makes a workspace
+@settings(max_examples=40)  # each makes a workspace
 @given(st.sets(PATHS, max_size=10), st.none() | st.lists(PATTERNS, max_size=5))
 @example({"data/a"}, ["/*"])
 @example({"data/a", "data/b", "data/data/a"}, ["data/", "!/data/a"])

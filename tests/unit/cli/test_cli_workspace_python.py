@@ -1,4 +1,4 @@
-"""Asking a workspace's own Python: with a stand-in for dlt, and with the SDK where it is installed."""
+"""Asking a workspace's own Python, in which a stand-in for dlt answers."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.workspace.python import WorkspacePython, workspace_python
+from cli.workspace.python import workspace_python
 from runtime.errors import InvalidError, NotFoundError, UnavailableError
 
 STAND_IN = {
@@ -153,20 +153,3 @@ def test_a_workspace_without_any_python_says_how_to_make_one(workspace: Path, mo
     with pytest.raises(NotFoundError) as caught:
         workspace_python(workspace)
     assert "uv init" in (caught.value.hint or "")
-
-
-def test_the_sdk_describes_decorated_jobs_and_plain_scripts(workspace: Path) -> None:
-    """The real thing, where it is installed."""
-    pytest.importorskip("dlt._workspace.deployment.manifest")
-    (workspace / "shop.py").write_text(
-        "from dlt._workspace.deployment import job\n\n@job(expose={'tags': ['x']})\ndef load():\n    pass\n"
-    )
-    (workspace / "__deployment__.py").write_text("from shop import load\n__all__ = ['load']\n")
-    (workspace / "once.py").write_text("print('hello')\n")
-    python = WorkspacePython(workspace, (sys.executable,), "this Python")
-    described = python.describe("__deployment__")
-    assert "tag:x" in described.triggers["jobs.shop.load"]
-    assert described.requirements["groups"]["main"] == []
-    assert described.dlt_version == python.dlt_version()
-    (only,) = (python.describe("once.py", use_all=False).manifest or {})["jobs"]
-    assert (only["job_ref"], only["entry_point"]["function"]) == ("jobs.once", None)

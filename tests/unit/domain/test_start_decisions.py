@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.domain.intervals import run_window
 from runtime.domain.starting import Skip, Start, StartFacts, decide_start
 from runtime.errors import InvalidError
 from tests.factories import NOW, make_configuration, make_definition, make_job
@@ -61,6 +62,17 @@ def test_a_manual_start_of_a_tick_that_is_done_runs_it_again(completed_until: da
     """Semantics D4."""
     decision = started(decide_start(make_job(), DAILY, facts(completed_until=completed_until), NOW))
     assert (decision.interval_start, decision.interval_end) == (TICK - timedelta(days=1), TICK)
+
+
+@pytest.mark.parametrize("cron", ["* * * * *", "*/15 * * * *", "0 * * * *"])
+def test_the_first_tick_after_clocks_go_forward_covers_nothing_rather_than_less(cron: str) -> None:
+    """Semantics W1: the tick before it lies in the hour that was skipped, which the SDK puts after it."""
+    job = make_job(make_definition(require={"timezone": "Europe/Berlin"}))
+    change = datetime(2025, 3, 30, 1, tzinfo=UTC)
+    start, end = run_window(f"schedule:{cron}", change, None, "Europe/Berlin")
+    assert start >= end
+    decision = started(decide_start(job, f"schedule:{cron}", facts(), change))
+    assert decision.interval_start == decision.interval_end == change
 
 
 def test_ticks_are_read_in_the_jobs_own_zone() -> None:

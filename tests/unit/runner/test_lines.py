@@ -38,8 +38,12 @@ def test_a_long_line_is_cut_at_a_character() -> None:
     assert {len(line.encode()) for line in lines} == {LONGEST_LINE_BYTES}
 
 
-def test_a_very_long_line_is_no_burden() -> None:
-    assert sum(map(len, split(b"x" * (64 * LONGEST_LINE_BYTES) * 20 + b"\n"))) == 64 * LONGEST_LINE_BYTES * 20
+def test_a_very_long_line_is_cut_whether_it_comes_at_once_or_in_blocks() -> None:
+    size = 256 * LONGEST_LINE_BYTES
+    for blocks in ([b"x" * size], [b"x" * (size // 16)] * 16):
+        lines = split(*blocks, b"\n")
+        assert "".join(lines) == "x" * size
+        assert max(map(len, lines)) == LONGEST_LINE_BYTES
 
 
 def test_an_unfinished_line_is_shown_after_a_second_and_its_rest_by_itself() -> None:
