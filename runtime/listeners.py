@@ -71,6 +71,7 @@ def _is_answered(path: Path) -> bool:
 def _give_to_group(path: Path, group: str) -> None:
     try:
         os.chown(path, -1, grp.getgrnam(group).gr_gid)
-    except (KeyError, PermissionError):
-        # On a machine without the group, or a daemon that is no member of it, only the owner and root connect.
+    except (KeyError, OSError):
+        # No such group, a daemon that is no member of it, or a user namespace without it (EINVAL, not EPERM): then only
+        # the owner and root connect.
         log.debug("the socket stays with the daemon's own group", action="listen.group", group=group)

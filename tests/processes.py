@@ -205,6 +205,10 @@ class DaemonProcess:
         self.client.close()
         if self._process is not None:
             self.stop()
+        self.end_what_is_left()
+
+    def end_what_is_left(self) -> None:
+        """End the sandboxes and networks that have outlived the daemon."""
         for _ in itertools.repeat(None, 3):  # a sandbox's end may still start something
             for pid in self.left_behind():
                 with contextlib.suppress(ProcessLookupError, PermissionError):

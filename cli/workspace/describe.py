@@ -5,6 +5,8 @@ Pythons that dlt supports. Arguments: the file to write to, and a JSON object wi
 only) and `use_all`. User code may print what it likes: the document goes to the file.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import sys
@@ -61,6 +63,9 @@ def describe(root: Path, module: "str | None", use_all: bool) -> str:
         "triggers": {},
     }
     if module is not None:
+        # As in a job's sandbox: once imported, `from dlt.hub import run` works without the `dlthub` package.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("dlt.hub.run")
         manifest, warnings = manifest_from_module(module, use_all=use_all)
         answer["manifest"] = manifest
         answer["manifest_hash"] = generate_manifest_hash(manifest)

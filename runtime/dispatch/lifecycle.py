@@ -226,10 +226,10 @@ class Lifecycle:
 
     def _note(self, run_id: UUID, line: str) -> None:
         """Add a line of our own to the run's log, whenever the store takes it."""
-        self._writer.append(run_id, "setup", [line])
+        self._writer.append(run_id, "setup", line.splitlines())
 
     async def _say(self, run_id: UUID, line: str) -> None:
-        await self._writer.append(run_id, "setup", [line])
+        await self._writer.append(run_id, "setup", line.splitlines())
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

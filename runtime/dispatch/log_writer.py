@@ -63,19 +63,30 @@ class LogWriter:
             self._flushing = None
 
     async def _store(self, batches: list[_Batch]) -> None:
-        now = self._clock()
         try:
-            async with self._database.transaction() as connection:
-                for batch in batches:
-                    await append_lines(
-                        connection, batch.run_id, batch.phase, now, batch.lines, read_bytes=batch.read_bytes
-                    )
+            await self._store_together(batches)
         except Exception as error:
+            if len(batches) == 1:
+                _tell(batches, error)
+                return
+            # One run's trouble, its end for instance, is not the others': each is stored by itself.
             for batch in batches:
-                if not batch.stored.done():
-                    batch.stored.set_exception(error)
-            return
-        for batch in batches:
-            if not batch.stored.done():
-                batch.stored.set_result(None)
+                await self._store([batch])
+
+    async def _store_together(self, batches: list[_Batch]) -> None:
+        now = self._clock()
+        async with self._database.transaction() as connection:
+            for batch in batches:
+                await append_lines(connection, batch.run_id, batch.phase, now, batch.lines, read_bytes=batch.read_bytes)
+        _tell(batches, None)
         self._changes.announce(*{batch.run_id for batch in batches})
+
+
+def _tell(batches: list[_Batch], error: Exception | None) -> None:
+    for batch in batches:
+        if batch.stored.done():
+            continue  # whoever waited has been cancelled
+        if error is None:
+            batch.stored.set_result(None)
+        else:
+            batch.stored.set_exception(error)

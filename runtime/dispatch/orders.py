@@ -19,6 +19,7 @@ def launch_of(run: Run, definition: JobDefinition, files: PreparedFiles) -> Laun
         working_copy=files.working_copy,
         var_dir=files.pipeline_state,
         local_dir=files.local_data,
+        scratch_dir=files.scratch,
         profile=run.profile,
         launcher=definition.entry_point.launcher,
     )

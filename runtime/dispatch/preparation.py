@@ -26,10 +26,11 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PreparedFiles:
-    """Where a run's files lie on this machine; `settings_state` and `local_data` persist from run to run."""
+    """Where a run's files lie on this machine; `pipeline_state` and `local_data` persist from run to run."""
 
     environment: Environment
     working_copy: Path
+    scratch: Path
     pipeline_state: Path
     local_data: Path
 
@@ -85,12 +86,12 @@ class Preparation:
 
     async def _lay_files(
         self, run: Run, deployment: Deployment, configuration: Configuration
-    ) -> tuple[Path, Path, Path]:
+    ) -> tuple[Path, Path, Path, Path]:
         tree = await self._cache.ensure(deployment.id, lambda into: self._write_deployment(deployment.id, into))
         settings = await self._settings(configuration, run.profile)
         return await asyncio.to_thread(self._write, run, tree, settings)
 
-    def _write(self, run: Run, tree: Path, settings: list[tuple[str, bytes]]) -> tuple[Path, Path, Path]:
+    def _write(self, run: Run, tree: Path, settings: list[tuple[str, bytes]]) -> tuple[Path, Path, Path, Path]:
         data = self._data / str(run.workspace_id) / run.profile
         self.clear(run.id)  # what a daemon that died left half-made
         place = self._runs / str(run.id)
@@ -98,9 +99,9 @@ class Preparation:
         copy = place / "workspace"
         working_copy(tree, copy)
         write_settings(settings, copy / ".dlt")
-        for directory in (data / "var", data / "local"):
+        for directory in (place / "tmp", data / "var", data / "local"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return copy, data / "var", data / "local"
+        return copy, place / "tmp", data / "var", data / "local"
 
     async def _write_deployment(self, deployment_id: UUID, into: Path) -> None:
         async with self._database.read() as connection:

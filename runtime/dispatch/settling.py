@@ -7,6 +7,7 @@ from runtime.domain.jobs import live_trigger_refs
 from runtime.domain.runs import Run, RunEnd, check_transition
 from runtime.store import jobs as job_store
 from runtime.store import runs as store
+from runtime.store import schedules
 from runtime.store.database import Connection
 
 
@@ -31,7 +32,7 @@ async def settle(connection: Connection, run: Run, end: RunEnd, now: datetime) -
     )
     await store.save_run(connection, final)
     if final.status == "completed" and final.interval_end is not None:
-        await store.set_completed_until(connection, final.job_id, final.interval_end)
+        await schedules.set_completed_until(connection, final.job_id, final.interval_end)
     if event := _EVENTS.get(final.status):
         await _start_followups(connection, final, event, now)
     return final

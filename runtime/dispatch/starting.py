@@ -10,7 +10,7 @@ from runtime.domain.packages import Configuration, Deployment
 from runtime.domain.runs import Run
 from runtime.domain.starting import Skip, Start, StartFacts, decide_start
 from runtime.errors import ConflictError
-from runtime.store import packages
+from runtime.store import packages, schedules
 from runtime.store import runs as store
 from runtime.store.database import Connection
 
@@ -49,7 +49,7 @@ async def start_job(
     facts = StartFacts(
         configuration=configuration,
         active_runs=len(await store.active_runs(connection, job.id)),
-        completed_until=await store.completed_until(connection, job.id),
+        completed_until=await schedules.completed_until(connection, job.id),
     )
     decision = decide_start(job, request.trigger, facts, now, request.profile)
     if isinstance(decision, Skip) and not request.record_skip:

@@ -8,6 +8,7 @@ calls their functions, in this process, so that what was imported while waiting 
 Standard library and dlt only, of the job's own environment; Python 3.10 and later.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -34,6 +35,7 @@ def main(argv: list[str]) -> None:
     sys.path[0] = str(Path.cwd())
     name, unreleased_exit_code = argv[1], int(argv[2])
     launcher = importlib.import_module(name)
+    open_hub()
     order = read_order(0)
     if order is None:
         os._exit(unreleased_exit_code)
@@ -42,6 +44,15 @@ def main(argv: list[str]) -> None:
         run_module(launcher, order)
     else:
         run_launcher(launcher, order)
+
+
+def open_hub() -> None:
+    """Let `from dlt.hub import run` work, as the documentation writes it, without the proprietary `dlthub` package.
+
+    Without that package `dlt.hub` refuses every attribute that has not been imported as a module before.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("dlt.hub.run")
 
 
 def read_order(descriptor: int) -> dict[str, Any] | None:

@@ -8,12 +8,21 @@ from runtime.domain.model import Frozen
 from runtime.errors import UnavailableError
 
 _PROBE_SECONDS = 10
+_NAMESPACES_HINT = (
+    "unprivileged user namespaces must be allowed: see user.max_user_namespaces, "
+    "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl"
+)
+# The kernel lets nobody see by a new /proc what is hidden in the present one.
+_PROC_HINT = (
+    "nothing may be mounted over parts of /proc: under systemd, take ProtectKernelTunables, ProtectKernelLogs "
+    "and ProcSubset out of the unit"
+)
 
 
 class SandboxTools(Frozen):
     """Where bubblewrap is, and whether it can forbid user namespaces inside (`--disable-userns`).
 
-    It cannot where /proc/sys is read-only, as under systemd's ProtectKernelTunables: it writes a limit there.
+    It cannot where /proc/sys is read-only, as in some containers: it writes a limit there.
     """
 
     bwrap: str = "/usr/bin/bwrap"
@@ -35,8 +44,7 @@ def find_tools() -> SandboxTools:
         raise UnavailableError(
             f"bubblewrap cannot make a sandbox: {complaint}",
             code="sandbox_unavailable",
-            hint="unprivileged user namespaces must be allowed: see user.max_user_namespaces, "
-            "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl",
+            hint=_PROC_HINT if "mount proc" in complaint else _NAMESPACES_HINT,
         )
     return SandboxTools(bwrap=bwrap, can_disable_userns=False)
 

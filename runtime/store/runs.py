@@ -186,19 +186,6 @@ async def save_stop(connection: Connection, run_id: UUID, reason: StopReason, at
     )
 
 
-async def completed_until(connection: Connection, job_id: UUID) -> datetime | None:
-    """Where the job's completed windows end, if windows apply to it and one has completed."""
-    return from_micros_or_none(await connection.value("SELECT completed_until FROM jobs WHERE id = ?", (job_id.bytes,)))
-
-
-async def set_completed_until(connection: Connection, job_id: UUID, until: datetime) -> None:
-    """Move the end of the job's completed windows forward, never back."""
-    await connection.execute(
-        "UPDATE jobs SET completed_until = max(coalesce(completed_until, :until), :until) WHERE id = :job",
-        {"until": to_micros(until), "job": job_id.bytes},
-    )
-
-
 def _where(workspace_id: UUID, wanted: RunFilter) -> tuple[str, dict[str, Any]]:
     clauses = ["runs.workspace_id = :workspace"]
     parameters: dict[str, Any] = {"workspace": workspace_id.bytes}

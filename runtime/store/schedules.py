@@ -87,10 +87,8 @@ async def save_schedule(connection: Connection, job_id: UUID, schedule: Schedule
 
 
 async def completed_until(connection: Connection, job_id: UUID) -> datetime | None:
-    """The last-completed mark: where the job's completed windows end; None if none has completed, or after a refresh."""
-    return from_micros_or_none(
-        await connection.value("SELECT completed_until FROM jobs WHERE id = ?", (job_id.bytes,))
-    )
+    """The last-completed mark: where the job's completed windows end; None if none has, or after a refresh."""
+    return from_micros_or_none(await connection.value("SELECT completed_until FROM jobs WHERE id = ?", (job_id.bytes,)))
 
 
 async def marks_of(connection: Connection, workspace_id: UUID) -> dict[str, datetime | None]:
@@ -104,8 +102,8 @@ async def marks_of(connection: Connection, workspace_id: UUID) -> dict[str, date
 async def set_completed_until(connection: Connection, job_id: UUID, until: datetime) -> None:
     """Move the last-completed mark forward, never back."""
     await connection.execute(
-        "UPDATE jobs SET completed_until = max(coalesce(completed_until, 0), ?) WHERE id = ?",
-        (to_micros(until), job_id.bytes),
+        "UPDATE jobs SET completed_until = max(coalesce(completed_until, :until), :until) WHERE id = :job",
+        {"until": to_micros(until), "job": job_id.bytes},
     )
 
 

@@ -231,7 +231,9 @@ def test_a_second_daemon_for_the_same_state_refuses_to_start(workspace: Deployed
     assert workspace.daemon.client.me().email
 
 
-def test_whoever_follows_a_log_is_told_that_the_daemon_stops_and_does_not_hold_it_up(workspace: DeployedWorkspace, counting: UUID) -> None:
+def test_whoever_follows_a_log_is_told_that_the_daemon_stops_and_does_not_hold_it_up(
+    workspace: DeployedWorkspace, counting: UUID
+) -> None:
     path = f"/v1/workspaces/{workspace.id}/runs/{counting}/logs/stream"
     with workspace.daemon.client.connection.stream(path, read_seconds=30, headers={}) as stream:
         lines = iter(stream)

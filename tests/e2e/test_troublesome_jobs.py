@@ -125,7 +125,9 @@ def test_a_child_that_a_job_leaves_behind_ends_with_the_run(
     assert stories["leaves_a_child"].end == ("completed", 0, None)
     assert stories["leaves_a_child"].lines == ["the parent is gone"]
     heartbeat = workspace.local_files / "heartbeat"
-    wait_for(lambda: time.time() - heartbeat.stat().st_mtime > 1, "the child, which beats 100 times a second, is silent")
+    wait_for(
+        lambda: time.time() - heartbeat.stat().st_mtime > 1, "the child, which beats 100 times a second, is silent"
+    )
     assert not _sandboxes(workspace)
 
 

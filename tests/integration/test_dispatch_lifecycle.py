@@ -105,7 +105,7 @@ class StagePreparation:
         if self.error:
             raise self.error
         nowhere = self.house.folder
-        return PreparedFiles(Environment("key", nowhere, nowhere, nowhere), nowhere, nowhere, nowhere)
+        return PreparedFiles(Environment("key", nowhere, nowhere, nowhere), nowhere, nowhere, nowhere, nowhere)
 
     def clear(self, run_id: UUID) -> None:
         """Nothing was laid."""
@@ -170,8 +170,11 @@ async def launch_and_release(stage: Stage, **fields: Any) -> Run:
     run = await stage.house.launch()
     async with asyncio.timeout(SECONDS):
         await stage.runner.released.wait()
-        while (await stage.house.runs.get(run.workspace_id, run.id)).run.status != "running":
-            await stage.house.changes.event(run.workspace_id).wait()
+        while True:
+            changed = stage.house.changes.event(run.workspace_id)
+            if (await stage.house.runs.get(run.workspace_id, run.id)).run.status not in ("pending", "starting"):
+                break
+            await changed.wait()
     return run
 
 

@@ -291,6 +291,24 @@ async def test_an_unreleased_run_ends_with_its_daemon_and_says_so(machine: JobMa
     assert machine.log(live.run_id) == ""
 
 
+async def test_an_unreleased_sandbox_that_ends_late_does_not_report_for_the_run_prepared_after_it(
+    machine: JobMachine,
+) -> None:
+    """Design decision 5: the next daemon may have prepared the run again before the first sandbox is gone."""
+    launch = machine.launch({"job.py": "print('hello')\n"})
+    abandoned = await machine.runner.prepare(launch)
+    monitor = parent_of(abandoned.live.pid) or 0
+    os.kill(monitor, signal.SIGSTOP)
+    os.close(abandoned.order_fd)  # as the end of its daemon does
+    machine.runner = JobMachine.on(machine.state, machine.venv).runner
+
+    live = await machine.start(launch)
+    os.kill(monitor, signal.SIGCONT)
+
+    assert await machine.runner.wait(live) == 0
+    assert machine.log(launch.run_id) == "hello\n"
+
+
 async def test_a_run_that_ended_while_there_was_no_daemon_is_not_adopted_but_known(machine: JobMachine) -> None:
     live = await machine.start(launch := machine.launch({"job.py": "raise SystemExit(9)"}))
     assert await machine.runner.wait(live) == 9

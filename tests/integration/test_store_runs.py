@@ -8,7 +8,7 @@ import pytest
 from runtime.domain.refs import DASHBOARD_JOB_REF
 from runtime.domain.runs import ACTIVE_STATUSES, FINAL_STATUSES, RUN_STATUSES, Run
 from runtime.errors import StoreError
-from runtime.store import runs
+from runtime.store import runs, schedules
 from runtime.store.database import Database
 from runtime.store.runs import LiveRun, RunFilter
 from tests.factories import NOW, make_definition
@@ -237,10 +237,10 @@ async def test_the_end_of_completed_windows_moves_forward_only(database: Databas
     world = await store_world(database)
     async with database.transaction() as connection:
         job = await world.job(connection)
-        assert await runs.completed_until(connection, job.id) is None
+        assert await schedules.completed_until(connection, job.id) is None
         for until, expected in ((first, first), (first + HOUR, first + HOUR), (first - HOUR, first + HOUR)):
-            await runs.set_completed_until(connection, job.id, until)
-            assert await runs.completed_until(connection, job.id) == expected
+            await schedules.set_completed_until(connection, job.id, until)
+            assert await schedules.completed_until(connection, job.id) == expected
 
 
 @pytest.mark.parametrize("field", ["job_id", "job_version_id", "deployment_id", "configuration_id", "prev_run_id"])
