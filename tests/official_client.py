@@ -1,4 +1,4 @@
-"""The public client, `dlt runtime` of dlt 1.26.0 and dlt-runtime 0.26.1 as they come from the registry, at home alone."""
+"""The public client, `dlt runtime`: dlt 1.26.0 and dlt-runtime 0.26.1 as the registry has them, at home alone."""
 
 import hashlib
 import os

@@ -165,6 +165,7 @@ class DaemonProcess:
 
         def ready() -> str | None:
             if process.poll() is not None:
+                self._process = None
                 said = self.log_file.read_bytes()[read_from:].decode(errors="replace")
                 raise DaemonEndedError(process.returncode, said)
             events = self.events(read_from)
@@ -222,13 +223,20 @@ class DaemonProcess:
         if self._process is None:
             raise LookupError("the daemon is not running")
         process, self._process = self._process, None
-        process.send_signal(number)
+        if self.prefix:
+            # Its whole group: the daemon is a child of what was started, and whatever else that has started ends too.
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         try:
-            return process.wait(STOP_SECONDS)
+            status = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             pytest.fail(f"the daemon did not end within {STOP_SECONDS:g} s of {number.name}")
+        if self.prefix:
+            wait_for(lambda: not _is_group(process.pid), "its children end", STOP_SECONDS)
+        return status
 
 
 class DaemonEndedError(Exception):
@@ -237,6 +245,14 @@ class DaemonEndedError(Exception):
     def __init__(self, status: int, said: str) -> None:
         super().__init__(f"the daemon ended with {status}:\n{said}")
         self.status = status
+
+
+def _is_group(number: int) -> bool:
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _commands() -> Iterator[tuple[int, str]]:

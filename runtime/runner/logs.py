@@ -16,8 +16,8 @@ from watchfiles import awatch
 BLOCK_BYTES = 1024 * 1024
 """Most that is handed out at once."""
 
-_STEP_MS = 5
-_DEBOUNCE_MS = 10
+_STEP_MS = 3
+_DEBOUNCE_MS = 6
 _SWEEP_MS = 1000
 
 log = structlog.get_logger()

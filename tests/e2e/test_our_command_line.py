@@ -162,7 +162,7 @@ def test_jobs_runs_and_the_workspace_are_shown_as_text_and_as_json(
     cli: OurCli, launch: Ended, daemon: DaemonProcess
 ) -> None:
     listed = cli("job", "list").expect().out.splitlines()
-    assert [line.split("\t")[:2] for line in listed if "load_shop" in line][0] == [
+    assert next(line.split("\t")[:2] for line in listed if "load_shop" in line) == [
         "fruitshop_pipeline.load_shop",
         "batch",
     ]

@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 JOBS = [batch_job("probes", name) for name in ("look_around", "connects", "keeps_a_secret", "leaves_traps")]
 NEIGHBOUR, NEIGHBOUR_PORT = "198.51.100.2", 18470
 MACHINE_ADDRESSES, MACHINE_PORT = ("127.0.0.1", "198.51.100.1", "203.0.113.1"), 18472
+NEW_MACHINE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net")
 TESTBED_PROGRAMS = ("ip", "mount", "setpriv", "unshare")
 CANNOT = 77
 REFUSALS = {"EROFS", "EACCES", "ENOENT", "EPERM"}
@@ -152,7 +153,8 @@ def seen(
         addresses=addresses,
         sockets=[str(daemon.socket), abstract_socket],
     )
-    return told(workspace, "jobs.probes.look_around")
+    found: dict[str, Any] = told(workspace, "jobs.probes.look_around")
+    return found
 
 
 def ask(workspace: DeployedWorkspace, **asked: Any) -> None:
@@ -215,7 +217,7 @@ def test_a_job_has_no_privilege_and_cannot_gain_one(seen: dict[str, Any]) -> Non
 
 def test_a_job_lives_in_namespaces_of_its_own(seen: dict[str, Any]) -> None:
     for name, inside in seen["namespaces"].items():
-        assert inside != os.readlink(f"/proc/self/ns/{name}"), name
+        assert inside != str(Path(f"/proc/self/ns/{name}").readlink()), name
 
 
 def test_a_job_reaches_neither_the_daemon_nor_any_listener_of_the_machine(
@@ -264,8 +266,7 @@ def test_a_job_reaches_another_machine_and_no_address_of_its_own(
     machine = DaemonProcess(
         daemon.folder,
         {"LISTEN": f"0.0.0.0:{MACHINE_PORT}"},
-        prefix=["unshare", "--user", "--map-user=1000", "--map-group=1000", "--keep-caps", "--mount", "--net"]
-        + ["bash", str(HERE / "network_testbed.sh")],
+        prefix=(*NEW_MACHINE, "bash", str(HERE / "network_testbed.sh")),
         environment={"PATH": path, "NEIGHBOUR": serve, "RESOLV_CONF": str(tmp_path / "resolv.conf")},
     )
     ask(workspace, addresses=[(NEIGHBOUR, NEIGHBOUR_PORT), *((address, MACHINE_PORT) for address in MACHINE_ADDRESSES)])

@@ -39,7 +39,7 @@ OTHER_PLACES = (
     "/run",
     "/root",
 )
-MOUNT_NEWS, CLONE_NEWUSER, PTRACE_ATTACH = 0, 0x10000000, 16
+CLONE_NEWUSER, MS_REMOUNT, MS_BIND, MNT_DETACH = 0x10000000, 0x20, 0x1000, 2
 
 
 def outcome(attempt: Callable[[], Any]) -> str:
@@ -121,19 +121,14 @@ def privileges() -> Dict[str, str]:
         "uid": str(os.getuid()),
         "setuid": outcome(lambda: os.setuid(0)),
         "mount": call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
-        "remount": call("mount", None, b"/", None, 0x20 | 0x1000, None),
-        "unmount": call("umount2", b"/venv", 2),
+        "remount": call("mount", None, b"/", None, MS_REMOUNT | MS_BIND, None),
+        "unmount": call("umount2", b"/venv", MNT_DETACH),
         "user namespace": call("unshare", CLONE_NEWUSER),
         "chroot": call("chroot", b"/tmp"),
         "hostname": call("sethostname", b"mine", 4),
         "device": outcome(lambda: os.mknod("/tmp/disk", 0o060600, os.makedev(8, 0))),
         "kill everybody": outcome(lambda: os.kill(-1, 0)),
     }
-
-
-def descriptors() -> List[str]:
-    listing = Path("/proc/self/fd")
-    return sorted(name for name in os.listdir(listing) if os.path.exists(listing / name) and int(name) > 2)
 
 
 @run.job()

@@ -1,0 +1,26 @@
+"""Run all benchmarks, or those named on the command line."""
+
+import sys
+from collections.abc import Callable
+
+from tests.benchmarks.deploys import unchanged_deploy
+from tests.benchmarks.runs import first_line, log_latency, log_throughput
+
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    benchmark.__name__: benchmark for benchmark in (first_line, log_latency, log_throughput, unchanged_deploy)
+}
+
+
+def main(names: list[str]) -> int:
+    """Run them; returns 2 if a name is none of ours."""
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        print(f"error: no benchmark is called {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in names or BENCHMARKS:
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
