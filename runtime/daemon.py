@@ -35,6 +35,7 @@ from runtime.dispatch.manifests import ManifestService
 from runtime.dispatch.preparation import Preparation
 from runtime.dispatch.runs import RunService
 from runtime.dispatch.services import Services
+from runtime.dispatch.ticking import Ticker
 from runtime.dispatch.workspaces import WorkspaceService
 from runtime.environments.builder import EnvironmentBuilder
 from runtime.errors import JobRuntimeError, UnavailableError
@@ -44,6 +45,7 @@ from runtime.packages.sealing import Sealer, load_or_create_key
 from runtime.runner.logs import LogTail
 from runtime.runner.runner import Runner
 from runtime.sandbox.network import NetworkHolders
+from runtime.scheduler import Scheduler
 from runtime.service_manager import notify
 from runtime.settings import Settings
 from runtime.store.database import Database
@@ -162,6 +164,9 @@ async def _services(settings: Settings, changes: Changes) -> AsyncIterator[Servi
             runs=RunService(database, changes, executor, clock),
         )
         await executor.start()
+        scheduler = Scheduler(Ticker(database, changes, clock))
+        await scheduler.start()
+        parts.push_async_callback(scheduler.close)
         yield services
 
 

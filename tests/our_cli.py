@@ -32,7 +32,8 @@ class OurCli:
     def begin(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command and leave it running, its output to be read."""
         return subprocess.Popen(
-            self.argv(*arguments),
+            # Whoever runs the tests in the background has SIGINT ignored, and that is inherited.
+            ["env", "--default-signal=INT", *self.argv(*arguments)],
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -7,6 +7,11 @@ An announcement sets the event and forgets it, so nothing that happens in betwee
 import asyncio
 from collections.abc import Hashable
 
+PENDING_RUNS = "pending-runs"
+"""Announced when there may be a new pending run for the executor."""
+TIMERS = "timers"
+"""Announced when jobs, their triggers or their schedules have changed."""
+
 
 class Changes:
     """Wake-ups by key: a run's identifier for its log and status, a workspace's for anything in it."""

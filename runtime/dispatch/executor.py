@@ -5,8 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from runtime.dispatch.changes import Changes
-from runtime.dispatch.jobs import PENDING_RUNS
+from runtime.dispatch.changes import PENDING_RUNS, Changes
 from runtime.dispatch.lifecycle import Lifecycle
 from runtime.store import runs as store
 from runtime.store.database import Database

@@ -2,31 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from runtime.dispatch.changes import Changes
+from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.lookup import require, uuid_or_text, version_or_id
-from runtime.dispatch.starting import StartRequest, start_job
+from runtime.dispatch.starting import Started, start_batch, start_job
 from runtime.domain.identities import Principal
-from runtime.domain.jobs import Job, JobType, JobVersion
+from runtime.domain.jobs import Job, JobDefinition, JobType, JobVersion
 from runtime.domain.profiles import choose_profile
 from runtime.domain.runs import Run, TriggerOutcome
-from runtime.domain.triggers import match_selectors, pick_trigger
+from runtime.domain.schedules import clock_triggers
+from runtime.domain.starting import StartRequest
+from runtime.domain.ticks import next_tick
+from runtime.domain.triggers import match_selectors, parse_trigger, pick_trigger
 from runtime.errors import ConflictError, InvalidError, NotFoundError
-from runtime.store import audit, packages, runs
+from runtime.store import audit, packages, runs, schedules
 from runtime.store import jobs as store
 from runtime.store.database import Connection, Database
 from runtime.store.paging import Page
+from runtime.store.schedules import Schedule, Timer
 
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as shown: with the profile it would run with now, and its newest run."""
+    """A job as shown: with the profile it would run with now, its newest run, and what the clock will do."""
 
     job: Job
     profile: str
     last_run: Run | None
+    schedule: Schedule = Schedule()
+    next_tick_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,7 @@ class TriggerInput:
     job_refs: Sequence[str] = ()
     profile: str | None = None
     refresh: bool = False
+    skip_freshness: bool = False
     dry_run: bool = False
 
 
@@ -70,7 +78,8 @@ class JobService:
             )
             latest = await runs.latest_runs(connection, workspace_id)
             profiles = await _profiles(connection, workspace_id)
-        return Page([_view(job, latest.get(job.id), profiles) for job in page.items], page.total)
+            clocks = await _clocks(connection, workspace_id)
+        return Page([_view(job, latest.get(job.id), profiles, clocks) for job in page.items], page.total)
 
     async def get(self, workspace_id: UUID, id_or_ref: str) -> JobView:
         """One job by identifier or reference.
@@ -81,7 +90,8 @@ class JobService:
         async with self._database.read() as connection:
             job = await find_job(connection, workspace_id, id_or_ref)
             last = await runs.latest_run(connection, workspace_id, job.id)
-            return _view(job, last, await _profiles(connection, workspace_id))
+            profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, workspace_id)
+        return _view(job, last, profiles, clocks)
 
     async def versions(self, workspace_id: UUID, id_or_ref: str, limit: int, offset: int) -> Page[JobVersion]:
         """The versions of a job, newest first."""
@@ -124,9 +134,11 @@ class JobService:
             return [Triggered(job, trigger, matched, "triggered") for job, trigger, matched in chosen]
         async with self._database.transaction() as connection:
             chosen = await _choose(connection, workspace_id, wanted)
+            requests = [(job, _request(principal, wanted, trigger)) for job, trigger, _ in chosen]
+            started = await start_batch(connection, workspace_id, requests, self._clock())
             triggered = [
-                await self._start(connection, principal, wanted, job, trigger, matched)
-                for job, trigger, matched in chosen
+                _triggered(answer, trigger, matched)
+                for answer, (_, trigger, matched) in zip(started, chosen, strict=True)
             ]
             await audit.record(
                 connection,
@@ -153,26 +165,9 @@ class JobService:
             triggers = job.version.definition.triggers
             if trigger not in triggers:
                 raise InvalidError(f"`{trigger}` is no trigger of `{job.job_ref}`", code="trigger_unknown")
-            started = await self._start(connection, principal, request, job, trigger, (trigger,))
+            started = await start_job(connection, job, _request(principal, request, trigger), self._clock())
         self._changes.announce(workspace_id, PENDING_RUNS)
-        return started
-
-    async def _start(
-        self,
-        connection: Connection,
-        principal: Principal,
-        wanted: TriggerInput,
-        job: Job,
-        trigger: str,
-        matched: tuple[str, ...],
-    ) -> Triggered:
-        request = StartRequest(
-            trigger=trigger, profile=wanted.profile, refresh=wanted.refresh, triggered_by=principal.user.id
-        )
-        run, skip = await start_job(connection, job, request, self._clock())
-        if skip:
-            return Triggered(job, trigger, matched, skip.outcome, reason=skip.reason)
-        return Triggered(job, trigger, matched, "triggered", run)
+        return _triggered(started, trigger, (trigger,))
 
     async def _set_archived(
         self, principal: Principal, workspace_id: UUID, id_or_ref: str, *, archived: bool
@@ -191,12 +186,8 @@ class JobService:
                     action="job.archive" if archived else "job.unarchive",
                     subject=job.job_ref,
                 )
-        self._changes.announce(workspace_id)
+        self._changes.announce(workspace_id, TIMERS)
         return await self.get(workspace_id, id_or_ref)
-
-
-PENDING_RUNS = "pending-runs"
-"""Announced when there may be a new pending run for the executor."""
 
 
 async def find_job(connection: Connection, workspace_id: UUID, id_or_ref: str) -> Job:
@@ -236,12 +227,63 @@ async def _choose(
     return list(chosen.values())
 
 
+def _request(principal: Principal, wanted: TriggerInput, trigger: str) -> StartRequest:
+    return StartRequest(
+        trigger=trigger,
+        profile=wanted.profile,
+        refresh=wanted.refresh,
+        triggered_by=principal.user.id,
+        is_manual=True,
+        skip_freshness=wanted.skip_freshness,
+        record_skip=False,
+    )
+
+
+def _triggered(answer: Started, trigger: str, matched: tuple[str, ...]) -> Triggered:
+    if answer.skip:
+        return Triggered(answer.job, trigger, matched, answer.skip.outcome, reason=answer.skip.reason)
+    return Triggered(answer.job, trigger, matched, "triggered", answer.run)
+
+
 async def _profiles(connection: Connection, workspace_id: UUID) -> tuple[str, ...]:
     configuration = await packages.latest_configuration(connection, workspace_id)
     return configuration.profiles if configuration else ()
 
 
-def _view(job: Job, last_run: Run | None, profiles: tuple[str, ...]) -> JobView:
+@dataclass(frozen=True)
+class _Clocks:
+    """Schedules and timers of a workspace's jobs."""
+
+    schedules: dict[UUID, Schedule]
+    timers: dict[tuple[UUID, str], Timer]
+
+
+async def _clocks(connection: Connection, workspace_id: UUID) -> _Clocks:
+    timers = await schedules.timers_of(connection, workspace_id)
+    return _Clocks(
+        await schedules.schedules_of(connection, workspace_id),
+        {(timer.job_id, timer.trigger): timer for timer in timers},
+    )
+
+
+def _view(job: Job, last_run: Run | None, profiles: tuple[str, ...], clocks: _Clocks) -> JobView:
     definition = job.version.definition
     profile = choose_profile(definition.entry_point.job_type, definition.required_profile, profiles)
-    return JobView(job, profile, last_run)
+    schedule = clocks.schedules[job.id]
+    upcoming: list[datetime] = []
+    if job.archived_at is None and schedule.paused_at is None:
+        for trigger in clock_triggers(definition, schedule.override):
+            timer = clocks.timers.get((job.id, trigger))
+            if timer and (tick := timer_tick(timer, definition)):
+                upcoming.append(tick)
+    return JobView(job, profile, last_run, schedule, min(upcoming, default=None))
+
+
+def timer_tick(timer: Timer, definition: JobDefinition) -> datetime | None:
+    """When a timer has to be looked at next, which may lie in the past; None if never again."""
+    return next_tick(
+        parse_trigger(timer.trigger),
+        timezone=definition.timezone,
+        since=timer.since,
+        last_tick=timer.last_tick_at,
+    )

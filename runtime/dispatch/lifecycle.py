@@ -13,9 +13,8 @@ from uuid import UUID
 
 import structlog
 
-from runtime.dispatch.changes import Changes
+from runtime.dispatch.changes import PENDING_RUNS, Changes
 from runtime.dispatch.clock import Clock
-from runtime.dispatch.jobs import PENDING_RUNS
 from runtime.dispatch.log_writer import LogWriter
 from runtime.dispatch.lookup import require
 from runtime.dispatch.orders import launch_of, order_of, process_of
@@ -35,6 +34,8 @@ from runtime.store.runs import LiveRun, StopReason
 
 log = structlog.get_logger()
 T = TypeVar("T")
+
+_LOOK_SECONDS = 0.01
 
 _CANCELLED_EARLY = RunEnd(status="cancelled", reason="cancelled on request before the job began")
 _MACHINE_RESTARTED = RunEnd(status="failed", reason="machine restarted while the job was running")
@@ -153,12 +154,17 @@ class Lifecycle:
                 if exiting.done():
                     return exiting.result(), None
                 row = await self._record_stop(run_id)
-            self._runner.terminate(process)
             patience_until = (row.stop_at or self._clock()) + timedelta(seconds=definition.grace_seconds)
+            await self._ask_to_end(process, exiting, patience_until)
             await self._first_of(exiting, None, patience_until)
             if not exiting.done():
                 self._runner.kill(process)
             return await exiting, row.stop_reason
+
+    async def _ask_to_end(self, process: LiveProcess, exiting: "asyncio.Task[int | None]", until: datetime) -> None:
+        """Signal the job, as soon as there is one: a sandbox is known some milliseconds before its job is forked."""
+        while not self._runner.terminate(process) and not exiting.done() and self._clock() < until:
+            await asyncio.wait({exiting}, timeout=_LOOK_SECONDS)
 
     async def _first_of(
         self, exiting: "asyncio.Task[int | None]", stop: asyncio.Event | None, until: datetime | None

@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from runtime.dispatch.changes import Changes
+from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
+from runtime.dispatch.starting import start_batch
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobDefinition, JobVersion, hash_definition, normalise_definition
 from runtime.domain.reconcile import Plan, reconcile
-from runtime.store import audit, workspaces
+from runtime.domain.schedules import clock_triggers, override_survives
+from runtime.domain.starting import StartRequest
+from runtime.store import audit, schedules, workspaces
 from runtime.store import jobs as store
 from runtime.store.database import Connection, Database
-from runtime.store.packages import latest_deployment
+from runtime.store.packages import latest_configuration, latest_deployment
 
 WORKSPACE_MODULE = "__deployment__"
 """The deployment module whose description is the workspace's."""
@@ -62,7 +65,7 @@ class ManifestService:
         async with self._database.transaction() as connection:
             deployed = await self._plan(connection, principal, workspace_id, manifest, wanted)
             await self._apply(connection, principal, workspace_id, manifest, deployed)
-        self._changes.announce(workspace_id)
+        self._changes.announce(workspace_id, TIMERS, PENDING_RUNS)
         return deployed
 
     async def _plan(
@@ -101,6 +104,8 @@ class ManifestService:
             await store.update_job(connection, jobs[definition.job_ref])
         for ref in plan.archived:
             await store.set_archived(connection, jobs[ref])
+        await self._set_schedules(connection, deployed)
+        await self._start_deployment_jobs(connection, principal, workspace_id, manifest, deployed)
         if manifest.deployment_module == WORKSPACE_MODULE and manifest.description:
             await workspaces.set_description(connection, workspace_id, manifest.description, self._clock())
         await audit.record(
@@ -116,6 +121,43 @@ class ManifestService:
                 "archived": list(plan.archived),
             },
         )
+
+    async def _set_schedules(self, connection: Connection, deployed: Deployed) -> None:
+        """Timers for what a clock starts; code that changes a job's triggers ends an operator's override (T8)."""
+        now = self._clock()
+        for definition in (*deployed.plan.added, *deployed.plan.updated):
+            job = deployed.jobs[definition.job_ref]
+            for trigger in clock_triggers(definition, None):
+                await schedules.add_timer(connection, job.id, trigger, now)
+            previous = deployed.previous.get(definition.job_ref)
+            if previous and not override_survives(previous.definition, definition):
+                schedule = await schedules.find_schedule(connection, job.id)
+                await schedules.save_schedule(connection, job.id, schedule.model_copy(update={"override": None}))
+
+    async def _start_deployment_jobs(
+        self,
+        connection: Connection,
+        principal: Principal,
+        workspace_id: UUID,
+        manifest: ManifestInput,
+        deployed: Deployed,
+    ) -> None:
+        """Start jobs with a `deployment:` trigger where the code or the job itself has changed (semantics T6)."""
+        deployment = await latest_deployment(connection, workspace_id)
+        if deployment is None or await latest_configuration(connection, workspace_id) is None:
+            return
+        module = manifest.deployment_module or ""
+        is_new_code = await schedules.note_manifest_deployment(connection, workspace_id, module, deployment.id)
+        changed = {definition.job_ref for definition in (*deployed.plan.added, *deployed.plan.updated)}
+        requests = [
+            (job, StartRequest(trigger=trigger, triggered_by=principal.user.id))
+            for ref, job in deployed.jobs.items()
+            if job.archived_at is None and (is_new_code or ref in changed)
+            for trigger in job.version.definition.declared_triggers
+            if trigger.startswith("deployment:")
+        ]
+        if requests:
+            await start_batch(connection, workspace_id, requests, self._clock())
 
 
 def _succeed(

@@ -1,30 +1,46 @@
-"""Turning a decision to start a job into a run row, inside the caller's transaction."""
+"""Turning decisions to start jobs into run rows, inside the caller's transaction (semantics D1-D7).
 
-from dataclasses import dataclass
+Jobs that are triggered together are one batch: those without gates go first, and a gated job whose upstreams are in
+the batch is not skipped for good but waits for them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from runtime.domain.freshness import UpstreamFacts, upstreams_needed
+from runtime.domain.graph import dependency_edges, upstream_first
+from runtime.domain.intervals import declared_interval
 from runtime.domain.jobs import Job
 from runtime.domain.packages import Configuration, Deployment
+from runtime.domain.refresh import refresh_targets, run_refreshes
 from runtime.domain.runs import Run
-from runtime.domain.starting import Skip, Start, StartFacts, decide_start
+from runtime.domain.starting import Skip, Start, StartFacts, StartRequest, decide_start
 from runtime.errors import ConflictError
-from runtime.store import packages, schedules
+from runtime.store import awaited, jobs, packages, schedules
 from runtime.store import runs as store
 from runtime.store.database import Connection
 
 
 @dataclass(frozen=True)
-class StartRequest:
-    """Why and how a job is to start. `record_skip` makes a skip a row of the run list (semantics D7)."""
+class Started:
+    """What came of a request: a pending run, or a skip, with its row where one was asked for."""
 
-    trigger: str
-    profile: str | None = None
-    refresh: bool = False
-    prev_run_id: UUID | None = None
-    triggered_by: UUID | None = None
-    record_skip: bool = False
+    job: Job
+    run: Run | None = None
+    skip: Skip | None = None
+
+
+@dataclass
+class Batch:
+    """Jobs of one workspace that are triggered together."""
+
+    workspace_id: UUID
+    deployment: Deployment
+    configuration: Configuration
+    starting: list[str] = field(default_factory=list)
 
 
 async def active_versions(connection: Connection, workspace_id: UUID) -> tuple[Deployment, Configuration]:
@@ -41,46 +57,183 @@ async def active_versions(connection: Connection, workspace_id: UUID) -> tuple[D
     return deployment, configuration
 
 
-async def start_job(
-    connection: Connection, job: Job, request: StartRequest, now: datetime
-) -> tuple[Run | None, Skip | None]:
-    """Decide whether `job` starts and record it: a pending run, or a skip (with its row if so requested)."""
-    deployment, configuration = await active_versions(connection, job.workspace_id)
-    facts = StartFacts(
+async def start_batch(
+    connection: Connection, workspace_id: UUID, requests: Sequence[tuple[Job, StartRequest]], now: datetime
+) -> list[Started]:
+    """Decide on jobs triggered together and record what comes of each; answers in the order of the requests.
+
+    Raises:
+        ConflictError: nothing has been deployed yet.
+    """
+    batch = Batch(workspace_id, *await active_versions(connection, workspace_id))
+    # An upstream before whoever waits for it, so that a gate knows who starts.
+    definitions = [job.version.definition for job, _ in requests]
+    order = upstream_first([job.job_ref for job, _ in requests], dependency_edges(definitions))
+    by_ref = {job.job_ref: (job, request) for job, request in requests}
+    answers = {ref: await _start(connection, batch, *by_ref[ref], now) for ref in order}
+    return [answers[job.job_ref] for job, _ in requests]
+
+
+async def start_job(connection: Connection, job: Job, request: StartRequest, now: datetime) -> Started:
+    """A batch of one."""
+    return (await start_batch(connection, job.workspace_id, [(job, request)], now))[0]
+
+
+async def start_open_intervals(connection: Connection, job: Job, request: StartRequest, now: datetime) -> list[Run]:
+    """Start runs for open intervals, as many as may be in work (semantics W3)."""
+    started: list[Run] = []
+    while True:
+        answer = await start_job(connection, job, request, now)
+        if answer.run is None or answer.skip:
+            return started
+        started.append(answer.run)
+
+
+async def start_awaited(connection: Connection, upstream: Run, now: datetime) -> None:
+    """Look again at the jobs that wait for the job which has just settled (semantics D3)."""
+    for job_id, request in await awaited.of_workspace(connection, upstream.workspace_id):
+        job = await jobs.find_job(connection, upstream.workspace_id, job_id)
+        if job is None or upstream.job_ref not in upstreams_needed(job.version.definition):
+            continue
+        await awaited.forget(connection, job_id)
+        if job.archived_at is None and upstream.status == "completed":
+            await start_job(connection, job, request, now)
+
+
+async def facts_of(
+    connection: Connection, job: Job, configuration: Configuration, starting: Sequence[str] = (), *, anew: bool = False
+) -> StartFacts:
+    """What the store says before a start of `job` is decided.
+
+    Args:
+        anew: As if nothing were complete: a refresh begins at the beginning (semantics R1).
+    """
+    definition = job.version.definition
+    active = await store.active_runs(connection, job.id)
+    schedule = await schedules.find_schedule(connection, job.id)
+    return StartFacts(
         configuration=configuration,
-        active_runs=len(await store.active_runs(connection, job.id)),
-        completed_until=await schedules.completed_until(connection, job.id),
+        active_runs=len(active),
+        completed_until=None if anew else await schedules.completed_until(connection, job.id),
+        completed=() if anew else await _completed(connection, job),
+        active_windows=tuple(
+            (run.interval_start, run.interval_end) for run in active if run.interval_start and run.interval_end
+        ),
+        set_aside=tuple(await store.failed_windows(connection, job.id, since_triggered=True)),
+        override=schedule.override,
+        at_once=schedule.at_once,
+        is_refreshing=anew or schedule.refresh_pending,
+        upstreams={
+            ref: await _upstream_facts(connection, upstream)
+            for ref in upstreams_needed(definition)
+            if (upstream := await jobs.find_job(connection, job.workspace_id, ref)) and upstream.archived_at is None
+        },
+        starting=tuple(starting),
     )
-    decision = decide_start(job, request.trigger, facts, now, request.profile)
-    if isinstance(decision, Skip) and not request.record_skip:
-        return None, decision
-    run = Run(
-        id=uuid4(),
-        workspace_id=job.workspace_id,
-        job_id=job.id,
-        job_ref=job.job_ref,
-        job_version_id=job.version.id,
-        deployment_id=deployment.id,
-        configuration_id=configuration.id,
-        number=await store.next_number(connection, job.id),
-        trigger=request.trigger,
-        refresh=request.refresh,
-        prev_run_id=request.prev_run_id,
-        triggered_by=request.triggered_by,
-        created_at=now,
-        updated_at=now,
-        **_outcome(decision, now),
-    )
-    await store.add_run(connection, run)
-    return run, decision if isinstance(decision, Skip) else None
 
 
-def _outcome(decision: Start | Skip, now: datetime) -> dict[str, Any]:
+async def cascade_refresh(connection: Connection, workspace_id: UUID, root_ref: str) -> None:
+    """Clear the last-completed mark of every job that a refresh of `root_ref` reaches (semantics R1)."""
+    live = {job.job_ref: job for job in await jobs.all_jobs(connection, workspace_id) if job.archived_at is None}
+    targets = refresh_targets(root_ref, [job.version.definition for job in live.values()])
+    await schedules.clear_marks(connection, [live[ref].id for ref in targets])
+
+
+async def _start(connection: Connection, batch: Batch, job: Job, request: StartRequest, now: datetime) -> Started:
+    schedule = await schedules.find_schedule(connection, job.id)
+    refreshing = run_refreshes(
+        job.version.definition, requested=request.refresh, pending=schedule.refresh_pending
+    ).refresh
+    is_asked = request.refresh and refreshing
+    facts = await facts_of(connection, job, batch.configuration, batch.starting, anew=is_asked)
+    decision = decide_start(
+        job,
+        request.trigger,
+        facts,
+        now,
+        request.profile,
+        is_manual=request.is_manual,
+        skip_freshness=request.skip_freshness,
+    )
     if isinstance(decision, Skip):
-        return {"status": "skipped", "profile": decision.profile, "reason": decision.reason, "ended_at": now}
+        if decision.outcome == "skipped_upstream_pending":
+            batch.starting.append(job.job_ref)
+            await awaited.remember(connection, job.id, request)
+        run = await _record_skip(connection, batch, job, request, decision, now) if request.record_skip else None
+        return Started(job, run, decision)
+    batch.starting.append(job.job_ref)
+    if is_asked:
+        await schedules.clear_marks(connection, [job.id])
+        await cascade_refresh(connection, job.workspace_id, job.job_ref)
+    run = await _new_run(connection, batch, job, request, now, refresh=refreshing, **_window(decision))
+    await store.add_run(connection, run)
+    return Started(job, run)
+
+
+async def _record_skip(
+    connection: Connection, batch: Batch, job: Job, request: StartRequest, skip: Skip, now: datetime
+) -> Run:
+    """A skipped run; one more of the same kind in a row is counted on the row that is there (semantics D7)."""
+    ended = {"reason": skip.reason, "ended_at": now, "updated_at": now, "scheduled_at": request.scheduled_at}
+    last = await store.latest_run(connection, job.workspace_id, job.id)
+    if last and (last.status, last.outcome, last.trigger) == ("skipped", skip.outcome, request.trigger):
+        folded = last.model_copy(update={**ended, "skip_count": last.skip_count + 1})
+        await store.save_skip(connection, folded)
+        return folded
+    outcome = {"status": "skipped", "profile": skip.profile, "outcome": skip.outcome, **ended}
+    run = await _new_run(connection, batch, job, request, now, **outcome)
+    await store.add_run(connection, run)
+    return run
+
+
+async def _new_run(
+    connection: Connection, batch: Batch, job: Job, request: StartRequest, now: datetime, **fields: Any
+) -> Run:
+    return Run(
+        **{
+            "id": uuid4(),
+            "workspace_id": job.workspace_id,
+            "job_id": job.id,
+            "job_ref": job.job_ref,
+            "job_version_id": job.version.id,
+            "deployment_id": batch.deployment.id,
+            "configuration_id": batch.configuration.id,
+            "number": await store.next_number(connection, job.id),
+            "trigger": request.trigger,
+            "refresh": request.refresh,
+            "prev_run_id": request.prev_run_id,
+            "triggered_by": request.triggered_by,
+            "scheduled_at": request.scheduled_at,
+            "created_at": now,
+            "updated_at": now,
+            **fields,
+        }
+    )
+
+
+def _window(start: Start) -> dict[str, Any]:
     return {
         "status": "pending",
-        "profile": decision.profile,
-        "interval_start": decision.interval_start,
-        "interval_end": decision.interval_end,
+        "profile": start.profile,
+        "interval_start": start.interval_start,
+        "interval_end": start.interval_end,
     }
+
+
+async def _upstream_facts(connection: Connection, upstream: Job) -> UpstreamFacts:
+    schedule = await schedules.find_schedule(connection, upstream.id)
+    return UpstreamFacts(
+        definition=upstream.version.definition,
+        completed_until=await schedules.completed_until(connection, upstream.id),
+        completed=await _completed(connection, upstream),
+        override=schedule.override,
+        is_paused=schedule.paused_at is not None,
+    )
+
+
+async def _completed(connection: Connection, job: Job) -> tuple[schedules.Range, ...]:
+    """The completed intervals of a job that keeps them; reading those of others would be for nothing."""
+    interval = declared_interval(job.version.definition)
+    if interval is None or not interval.is_discrete:
+        return ()
+    return tuple(await schedules.completed_intervals(connection, job.id))

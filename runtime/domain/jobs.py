@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from croniter import CroniterBadDateError, croniter
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.domain.model import Frozen, Instant, ProfileName
@@ -22,6 +24,7 @@ MANIFEST_ENGINES = (1, 2)
 DEFAULT_TIMEOUT_SECONDS = 120 * 60.0
 """For batch jobs that declare none (semantics S2)."""
 DEFAULT_GRACE_SECONDS = 30.0
+_LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class EntryPoint(Frozen):
@@ -210,6 +213,17 @@ def _check(definition: JobDefinition) -> None:
         ZoneInfo(definition.timezone)
     except (ZoneInfoNotFoundError, ValueError):
         raise refuse(f"`{definition.timezone}` is not an IANA time zone") from None
+    for trigger in parsed:
+        if trigger.type == "schedule":
+            _check_it_comes(trigger.expression, refuse)
+
+
+def _check_it_comes(cron: str, refuse: Callable[[str], InvalidError]) -> None:
+    """A schedule may be well formed and never come, such as 30 February."""
+    try:
+        croniter(cron, _LEAP_YEAR).get_next()
+    except CroniterBadDateError:
+        raise refuse(f"the schedule `{cron}` never comes") from None
 
 
 def live_trigger_refs(definitions: Sequence[JobDefinition], event: str, upstream_ref: str) -> list[str]:

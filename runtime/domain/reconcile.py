@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from runtime.domain.freshness import upstreams_needed
+from runtime.domain.graph import refuse_trigger_cycles
 from runtime.domain.jobs import Job, JobDefinition, hash_definition
 from runtime.domain.model import Frozen
 from runtime.domain.requirements import WorkspaceRequirements, missing_group_message
@@ -32,7 +34,8 @@ def reconcile(
     nothing.
 
     Raises:
-        InvalidError: a job is named twice, or waits for a job that exists neither in the manifest nor the workspace.
+        InvalidError: a job is named twice, waits for a job that exists neither in the manifest nor the workspace, or
+            jobs start each other in a circle.
     """
     refs = [definition.job_ref for definition in wanted]
     duplicate = next((ref for ref in refs if refs.count(ref) > 1), None)
@@ -49,6 +52,8 @@ def reconcile(
     ]
     surviving = {ref for ref, job in actual.items() if job.archived_at is None} - set(archived) | set(refs)
     _check_upstreams(wanted, surviving)
+    others = [job.version.definition for ref, job in actual.items() if ref in surviving and ref not in refs]
+    refuse_trigger_cycles([*wanted, *others])
 
     added, updated, unchanged = [], [], []
     for definition in wanted:
@@ -81,7 +86,7 @@ def _check_upstreams(wanted: Sequence[JobDefinition], surviving: set[str]) -> No
             for trigger in map(parse_trigger, definition.declared_triggers)
             if trigger.type in ("job.success", "job.fail")
         ]
-        upstreams += [constraint.partition(":")[2] for constraint in definition.freshness]
+        upstreams += upstreams_needed(definition)
         for upstream in upstreams:
             if upstream not in surviving:
                 raise InvalidError(

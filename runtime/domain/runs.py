@@ -32,6 +32,8 @@ class Run(Frozen):
     """One execution of a job and everything it pins (semantics J4).
 
     `number` counts per job from 1. `reason` says in one line why a run failed, was skipped or was cancelled.
+    `scheduled_at` is the tick a timed run stands for. A skipped run has an `outcome`, and `skip_count` says how many
+    identical skips in a row it stands for (semantics D7).
     """
 
     id: UUID
@@ -56,6 +58,9 @@ class Run(Frozen):
     updated_at: Instant
     started_at: Instant | None = None
     ended_at: Instant | None = None
+    scheduled_at: Instant | None = None
+    outcome: TriggerOutcome | None = None
+    skip_count: int = 1
 
     @property
     def is_final(self) -> bool:

@@ -57,8 +57,8 @@ async def add_run(connection: Connection, run: Run) -> None:
     await connection.execute(
         """INSERT INTO runs (id, workspace_id, job_id, job_version_id, deployment_id, configuration_id, number, status,
                              trigger, profile, refresh, interval_start, interval_end, prev_run_id, triggered_by, reason,
-                             exit_code, created_at, updated_at, started_at, ended_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                             exit_code, created_at, updated_at, started_at, ended_at, scheduled_at, outcome, skip_count)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             run.id.bytes,
             run.workspace_id.bytes,
@@ -81,6 +81,9 @@ async def add_run(connection: Connection, run: Run) -> None:
             to_micros(run.updated_at),
             to_micros_or_none(run.started_at),
             to_micros_or_none(run.ended_at),
+            to_micros_or_none(run.scheduled_at),
+            run.outcome,
+            run.skip_count,
         ),
     )
     if not run.is_final:
@@ -104,6 +107,21 @@ async def save_run(connection: Connection, run: Run) -> None:
     )
     if run.is_final:
         await connection.execute("DELETE FROM live_runs WHERE run_id = ?", (run.id.bytes,))
+
+
+async def save_skip(connection: Connection, run: Run) -> None:
+    """Store what one more identical skip changes in the row that stands for them (semantics D7)."""
+    await connection.execute(
+        "UPDATE runs SET reason = ?, updated_at = ?, ended_at = ?, scheduled_at = ?, skip_count = ? WHERE id = ?",
+        (
+            run.reason,
+            to_micros(run.updated_at),
+            to_micros_or_none(run.ended_at),
+            to_micros_or_none(run.scheduled_at),
+            run.skip_count,
+            run.id.bytes,
+        ),
+    )
 
 
 async def find_run(connection: Connection, run_id: UUID) -> Run | None:
@@ -160,6 +178,28 @@ async def active_runs(connection: Connection, job_id: UUID | None = None) -> lis
         {"job": job_id and job_id.bytes},
     )
     return [_run(row) for row in rows]
+
+
+async def failed_windows(
+    connection: Connection, job_id: UUID, *, since_triggered: bool
+) -> list[tuple[datetime, datetime]]:
+    """Windows whose newest run failed.
+
+    Args:
+        since_triggered: Only those that failed since the job was last started by something other than its own success.
+    """
+    rows = await connection.all(
+        """SELECT runs.interval_start, runs.interval_end FROM runs
+           WHERE runs.job_id = :job AND runs.status = 'failed' AND runs.interval_start IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM runs AS newer WHERE newer.job_id = :job AND newer.number > runs.number
+                             AND newer.status <> 'skipped' AND newer.interval_start = runs.interval_start)
+             AND (NOT :recent OR runs.number >= coalesce((
+                 SELECT max(root.number) FROM runs AS root LEFT JOIN runs AS cause ON cause.id = root.prev_run_id
+                 WHERE root.job_id = :job AND root.status <> 'skipped' AND cause.job_id IS NOT :job), 0))
+           ORDER BY runs.interval_start""",
+        {"job": job_id.bytes, "recent": since_triggered},
+    )
+    return [(from_micros(row["interval_start"]), from_micros(row["interval_end"])) for row in rows]
 
 
 async def find_live(connection: Connection, run_id: UUID) -> LiveRun | None:
@@ -247,6 +287,9 @@ def _run(row: Row) -> Run:
         updated_at=from_micros(row["updated_at"]),
         started_at=from_micros_or_none(row["started_at"]),
         ended_at=from_micros_or_none(row["ended_at"]),
+        scheduled_at=from_micros_or_none(row["scheduled_at"]),
+        outcome=row["outcome"],
+        skip_count=row["skip_count"],
     )
 
 

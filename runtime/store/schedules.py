@@ -21,11 +21,15 @@ class Timer(Frozen):
 
 
 class Schedule(Frozen):
-    """What an operator said of a job's schedule (semantics T8), and whether a refresh waits for it (R2)."""
+    """What an operator said of a job's schedule (semantics T8), and whether a refresh waits for it (R2).
+
+    `at_once` is how many intervals a backfill asked to run together, until none is left open.
+    """
 
     paused_at: Instant | None = None
     override: str | None = None
     refresh_pending: bool = False
+    at_once: int | None = None
 
 
 async def add_timer(connection: Connection, job_id: UUID, trigger: str, since: datetime) -> None:
@@ -51,6 +55,15 @@ async def live_timers(connection: Connection) -> list[Timer]:
     return [_timer(row) for row in rows]
 
 
+async def timers_of(connection: Connection, workspace_id: UUID) -> list[Timer]:
+    """The timers of a workspace's jobs, live or not."""
+    rows = await connection.all(
+        "SELECT job_timers.* FROM job_timers JOIN jobs ON jobs.id = job_timers.job_id WHERE jobs.workspace_id = ?",
+        (workspace_id.bytes,),
+    )
+    return [_timer(row) for row in rows]
+
+
 async def take_tick(connection: Connection, job_id: UUID, trigger: str, tick: datetime) -> bool:
     """Take a tick for dispatch; False if it, or a later one, has been taken already."""
     changed = await connection.execute(
@@ -64,15 +77,21 @@ async def take_tick(connection: Connection, job_id: UUID, trigger: str, tick: da
 async def find_schedule(connection: Connection, job_id: UUID) -> Schedule:
     """What was said of a job's schedule."""
     row = await connection.one(
-        "SELECT paused_at, schedule_override, refresh_pending FROM jobs WHERE id = ?", (job_id.bytes,)
+        "SELECT paused_at, schedule_override, refresh_pending, at_once FROM jobs WHERE id = ?", (job_id.bytes,)
     )
     return _schedule(row) if row else Schedule()
+
+
+async def overrides(connection: Connection) -> dict[UUID, str]:
+    """The overridden schedules of this machine, by job."""
+    rows = await connection.all("SELECT id, schedule_override FROM jobs WHERE schedule_override IS NOT NULL")
+    return {UUID(bytes=row["id"]): row["schedule_override"] for row in rows}
 
 
 async def schedules_of(connection: Connection, workspace_id: UUID) -> dict[UUID, Schedule]:
     """What was said of every job of a workspace."""
     rows = await connection.all(
-        "SELECT id, paused_at, schedule_override, refresh_pending FROM jobs WHERE workspace_id = ?",
+        "SELECT id, paused_at, schedule_override, refresh_pending, at_once FROM jobs WHERE workspace_id = ?",
         (workspace_id.bytes,),
     )
     return {UUID(bytes=row["id"]): _schedule(row) for row in rows}
@@ -81,8 +100,14 @@ async def schedules_of(connection: Connection, workspace_id: UUID) -> dict[UUID,
 async def save_schedule(connection: Connection, job_id: UUID, schedule: Schedule) -> None:
     """Store pause, override and pending refresh."""
     await connection.execute(
-        "UPDATE jobs SET paused_at = ?, schedule_override = ?, refresh_pending = ? WHERE id = ?",
-        (to_micros_or_none(schedule.paused_at), schedule.override, schedule.refresh_pending, job_id.bytes),
+        "UPDATE jobs SET paused_at = ?, schedule_override = ?, refresh_pending = ?, at_once = ? WHERE id = ?",
+        (
+            to_micros_or_none(schedule.paused_at),
+            schedule.override,
+            schedule.refresh_pending,
+            schedule.at_once,
+            job_id.bytes,
+        ),
     )
 
 
@@ -91,12 +116,9 @@ async def completed_until(connection: Connection, job_id: UUID) -> datetime | No
     return from_micros_or_none(await connection.value("SELECT completed_until FROM jobs WHERE id = ?", (job_id.bytes,)))
 
 
-async def marks_of(connection: Connection, workspace_id: UUID) -> dict[str, datetime | None]:
-    """The last-completed mark of every job of a workspace, by reference."""
-    rows = await connection.all(
-        "SELECT job_ref, completed_until FROM jobs WHERE workspace_id = ?", (workspace_id.bytes,)
-    )
-    return {row["job_ref"]: from_micros_or_none(row["completed_until"]) for row in rows}
+async def move_mark(connection: Connection, job_id: UUID, to: datetime | None) -> None:
+    """Put the last-completed mark where somebody wants it, backwards too: what a backfill does."""
+    await connection.execute("UPDATE jobs SET completed_until = ? WHERE id = ?", (to_micros_or_none(to), job_id.bytes))
 
 
 async def set_completed_until(connection: Connection, job_id: UUID, until: datetime) -> None:
@@ -133,6 +155,20 @@ async def save_completed_intervals(connection: Connection, job_id: UUID, ranges:
     )
 
 
+async def note_manifest_deployment(
+    connection: Connection, workspace_id: UUID, module: str, deployment_id: UUID
+) -> bool:
+    """Note which code a manifest was deployed with; whether it is other code than the last time."""
+    key = (workspace_id.bytes, module)
+    last = await connection.value(
+        "SELECT deployment_id FROM manifest_deployments WHERE workspace_id = ? AND module = ?", key
+    )
+    await connection.execute(
+        "INSERT OR REPLACE INTO manifest_deployments VALUES (?, ?, ?)", (*key, deployment_id.bytes)
+    )
+    return bool(last != deployment_id.bytes)
+
+
 def _timer(row: Row) -> Timer:
     return Timer(
         job_id=UUID(bytes=row["job_id"]),
@@ -147,4 +183,5 @@ def _schedule(row: Row) -> Schedule:
         paused_at=from_micros_or_none(row["paused_at"]),
         override=row["schedule_override"],
         refresh_pending=bool(row["refresh_pending"]),
+        at_once=row["at_once"],
     )

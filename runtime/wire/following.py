@@ -137,10 +137,17 @@ class RunFollower:
             while True:
                 run = yield from self._follow_one_stream(run)
                 if run.status in FINAL_RUN_STATUSES:
+                    # A daemon that was stopping may have closed the stream before the last lines were written.
+                    yield from self._remaining_lines()
                     return
                 self._pause(STATUS_SECONDS)  # the daemon closed the stream early: it is about to stop
         finally:
             self.close()
+
+    def _remaining_lines(self) -> Iterator[LineLogged]:
+        for line in read_stream(self._client, self._workspace_id, self._run_id, after=self._last_line):
+            self._last_line = line.line_num
+            yield LineLogged(line)
 
     def _follow_one_stream(self, run: DetailedRunResponse) -> _Asking:
         """Consume one stream to its end; returns the run as it stood then."""

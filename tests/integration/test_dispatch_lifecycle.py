@@ -45,6 +45,7 @@ class StageRunner:
         self.processes: dict[UUID, StageProcess] = {}
         self.exit_at_release: int | None = 0
         self.exit_on_term: int | None = 143
+        self.terms_before_there_is_a_job = 0
         self.prepared = 0
         self.released = asyncio.Event()
 
@@ -70,6 +71,9 @@ class StageRunner:
 
     def terminate(self, live: LiveProcess) -> bool:
         process = self.processes[live.run_id]
+        if self.terms_before_there_is_a_job:
+            self.terms_before_there_is_a_job -= 1
+            return False
         process.signals.append("TERM")
         if self.exit_on_term is not None and not process.exit_code.done():
             process.exit_code.set_result(self.exit_on_term)
@@ -243,6 +247,17 @@ async def test_a_cancelled_run_is_terminated_and_cancelled(stage: Stage, executo
     await stage.house.runs.cancel(stage.house.principal, run.workspace_id, run.id)
     done = await stage.until_final(run)
     assert (done.status, done.reason) == ("cancelled", "cancelled on request")
+
+
+async def test_a_cancel_that_comes_before_the_sandbox_has_forked_its_job_reaches_the_job(
+    stage: Stage, executor: Executor
+) -> None:
+    """Semantics S2: lost, it would leave the job running for its whole grace."""
+    run = await launch_and_release(stage)
+    stage.runner.terms_before_there_is_a_job = 3
+    await stage.house.runs.cancel(stage.house.principal, run.workspace_id, run.id)
+    assert (await stage.until_final(run)).status == "cancelled"
+    assert stage.runner.processes[run.id].signals == ["TERM"]
 
 
 async def test_a_run_cancelled_while_its_environment_is_built_never_starts(stage: Stage, executor: Executor) -> None:

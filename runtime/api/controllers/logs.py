@@ -1,10 +1,11 @@
 """Logs of a run, stored and live."""
 
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, HeaderParameter
 from litestar.response import Stream
 
 from runtime.api import render
@@ -60,7 +61,12 @@ class LogController(Controller):
         run_id: FromPath[UUID],
         services: Services,
         script_id: FromQuery[UUID | None] = None,
+        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     ) -> Stream:
-        """Server-sent events: stored lines at once, new ones as they come; closed when the run has ended."""
+        """Server-sent events: stored lines at once, new ones as they come; closed when the run has ended.
+
+        A reader that comes back sends the number of its last line as `Last-Event-ID` and gets those after it.
+        """
         await find_run(services, workspace_id, run_id, script_id)
-        return Stream(events(services.runs.follow(run_id)), headers=_LIVE_HEADERS)
+        from_line = int(last_event_id) + 1 if last_event_id and last_event_id.isdecimal() else 0
+        return Stream(events(services.runs.follow(run_id, from_line)), headers=_LIVE_HEADERS)

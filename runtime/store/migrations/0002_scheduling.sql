@@ -4,6 +4,7 @@
 ALTER TABLE jobs ADD COLUMN paused_at INTEGER;
 ALTER TABLE jobs ADD COLUMN schedule_override TEXT;         -- a trigger such as `every:10m`
 ALTER TABLE jobs ADD COLUMN refresh_pending INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN at_once INTEGER;                -- how many intervals a backfill asked to run together
 
 -- How far a timed trigger has been dispatched. A tick is taken by moving `last_tick_at` past it in the transaction
 -- that creates the run, so each is dispatched exactly once, whatever dies when.
@@ -28,15 +29,15 @@ ALTER TABLE runs ADD COLUMN outcome TEXT;                    -- why a skipped ru
 ALTER TABLE runs ADD COLUMN skip_count INTEGER NOT NULL DEFAULT 1;   -- how many identical skips this row stands for (D7)
 CREATE INDEX runs_active_of_job ON runs (job_id) WHERE status IN ('pending', 'starting', 'running', 'cancelling');
 
--- Jobs that were triggered together with an upstream they must wait for (D3); they start when it settles.
+-- Jobs that were triggered together with an upstream they must wait for (D3); they are looked at when it settles.
 CREATE TABLE awaited_starts (
-    job_id          BLOB NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
-    upstream_run_id BLOB NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    trigger         TEXT NOT NULL,
-    profile         TEXT,
-    refresh         INTEGER NOT NULL,
-    triggered_by    BLOB REFERENCES users (id),
-    PRIMARY KEY (job_id, upstream_run_id)
+    job_id       BLOB PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+    trigger      TEXT NOT NULL,
+    profile      TEXT,
+    refresh      INTEGER NOT NULL,
+    is_manual    INTEGER NOT NULL,
+    scheduled_at INTEGER,
+    triggered_by BLOB REFERENCES users (id)
 ) STRICT, WITHOUT ROWID;
 
 -- The deployment that the last manifest was deployed with, so that `deployment:` triggers fire on a change (T6).
