@@ -1,7 +1,7 @@
 """Freshness: whether the jobs that a job waits for have done their part (semantics F1, F2, D3).
 
-In two steps around one read: `upstreams_needed` names the jobs to look up, `judge_freshness` says what is still missing,
-in words. A gate never triggers anything.
+In two steps around one read: `upstreams_needed` names the jobs to look up, `judge_freshness` says what is still
+missing, in words. A gate never triggers anything.
 """
 
 from collections.abc import Collection, Mapping
@@ -146,8 +146,7 @@ def _missing_run(facts: UpstreamFacts, upstream: JobInterval | None, now: dateti
         tick = cron_floor(trigger.expression, facts.definition.timezone, now)
         if tick is not None and facts.completed_until < tick:
             return f"no completed run for {moment(min(tick, last) if last else tick)}"
-    elif trigger is not None and trigger.period_seconds is not None:
-        if now - facts.completed_until >= timedelta(seconds=trigger.period_seconds):
-            period = span(trigger.period_seconds)
-            return f"done up to {moment(facts.completed_until)} only, more than its period of {period} ago"
+    period_seconds = trigger.period_seconds if trigger else None
+    if period_seconds is not None and now - facts.completed_until >= timedelta(seconds=period_seconds):
+        return f"done up to {moment(facts.completed_until)} only, a period of {span(period_seconds)} ago or more"
     return None
