@@ -28,12 +28,15 @@ from runtime.dispatch.clock import system_clock
 from runtime.dispatch.configurations import ConfigurationService
 from runtime.dispatch.deployments import DeploymentService
 from runtime.dispatch.executor import Executor
+from runtime.dispatch.hooks import HookService
+from runtime.dispatch.intervals import IntervalService
 from runtime.dispatch.jobs import JobService
 from runtime.dispatch.lifecycle import Lifecycle
 from runtime.dispatch.log_writer import LogWriter
 from runtime.dispatch.manifests import ManifestService
 from runtime.dispatch.preparation import Preparation
 from runtime.dispatch.runs import RunService
+from runtime.dispatch.schedules import ScheduleService
 from runtime.dispatch.services import Services
 from runtime.dispatch.ticking import Ticker
 from runtime.dispatch.workspaces import WorkspaceService
@@ -162,6 +165,9 @@ async def _services(settings: Settings, changes: Changes) -> AsyncIterator[Servi
             manifests=ManifestService(database, changes, clock),
             jobs=JobService(database, changes, clock),
             runs=RunService(database, changes, executor, clock),
+            schedules=ScheduleService(database, changes, clock),
+            intervals=IntervalService(database, changes, clock),
+            hooks=HookService(database, changes, clock),
         )
         await executor.start()
         scheduler = Scheduler(Ticker(database, changes, clock))

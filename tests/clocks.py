@@ -91,7 +91,7 @@ def zoned_moments(draw: st.DrawFn) -> tuple[str, datetime]:
     return zone, near + timedelta(microseconds=draw(st.sampled_from([0, 0, 1, -1, 500_000])))
 
 
-def ticks_by_the_wall(cron: str, zone: str, around: datetime, days: int = 3) -> list[datetime]:
+def ticks_by_the_wall(cron: str, zone: str, around: datetime, days: int = 2) -> list[datetime]:
     """All ticks within days of a moment, the slow way: along the wall of the zone, as the SDK goes, then sorted."""
     tz = ZoneInfo(zone)
     wall = around.astimezone(tz).replace(tzinfo=None) - timedelta(days=days)

@@ -204,9 +204,11 @@ class DaemonProcess:
     def close(self) -> None:
         """Stop it and everything it has left behind."""
         self.client.close()
-        if self._process is not None:
-            self.stop()
-        self.end_what_is_left()
+        try:
+            if self._process is not None:
+                self.stop()
+        finally:
+            self.end_what_is_left()
 
     def end_what_is_left(self) -> None:
         """End the sandboxes and networks that have outlived the daemon."""

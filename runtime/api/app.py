@@ -15,10 +15,12 @@ from runtime.api.controllers.authentication import AuthenticationController
 from runtime.api.controllers.configurations import ConfigurationController
 from runtime.api.controllers.deployments import DeploymentController
 from runtime.api.controllers.health import ActivationController, PingController
+from runtime.api.controllers.hooks import HookCallController, HookController
 from runtime.api.controllers.identities import MeController, OrganizationController
 from runtime.api.controllers.logs import LogController
 from runtime.api.controllers.manifests import ManifestController
 from runtime.api.controllers.runs import RunController
+from runtime.api.controllers.schedules import GraphController, IntervalController, ScheduleController
 from runtime.api.controllers.scripts import ScriptController
 from runtime.api.controllers.workspaces import WorkspaceController
 from runtime.api.dependencies import provide
@@ -44,6 +46,10 @@ def create_app(services: Services, settings: Settings) -> Litestar:
             ConfigurationController,
             ManifestController,
             ScriptController,
+            ScheduleController,
+            IntervalController,
+            HookController,
+            GraphController,
             RunController,
             LogController,
             AdminController,
@@ -51,7 +57,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
     )
     auth = Router(path=AUTH_PREFIX, route_handlers=[PingController, AuthenticationController])
     return Litestar(
-        route_handlers=[api, auth, ActivationController],
+        route_handlers=[api, auth, ActivationController, HookCallController],
         dependencies=provide(services, settings),
         middleware=[Authentication(services.accounts)],
         guards=[access_guard(services.workspaces)],

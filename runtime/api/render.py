@@ -11,6 +11,7 @@ from runtime.domain.identities import Organization, User, Workspace
 from runtime.domain.jobs import Job, JobDefinition, JobVersion
 from runtime.domain.packages import Configuration, Deployment, PackageFile
 from runtime.domain.runs import Run, RunStatus
+from runtime.domain.schedules import describe_schedule
 from runtime.store.credentials import MachineToken
 from runtime.wire.admin import TokenResponse, UserResponse
 from runtime.wire.identities import OrganizationResponse, WorkspaceResponse
@@ -102,9 +103,9 @@ def script(item: Job, profile: str | None = None) -> ScriptResponse:
 
 
 def detailed_script(view: JobView) -> DetailedScriptResponse:
-    """A job with its newest run."""
+    """A job with its newest run and its schedule."""
     last_run = run(view.last_run, view.job.version) if view.last_run else None
-    return DetailedScriptResponse(**_script(view.job, view.profile), last_run=last_run)
+    return DetailedScriptResponse(**_script(view.job, view.profile), **_clocked(view), last_run=last_run)
 
 
 def script_version(version: JobVersion) -> ScriptVersionResponse:
@@ -210,6 +211,17 @@ def _script(item: Job, profile: str | None) -> dict[str, Any]:
     }
 
 
+def _clocked(view: JobView) -> dict[str, Any]:
+    is_paused = view.schedule.paused_at is not None
+    words = describe_schedule(view.job.version.definition, view.schedule.override, is_paused=is_paused)
+    return {
+        "next_scheduled_run": view.next_tick_at,
+        "paused": is_paused,
+        "schedule_override": view.schedule.override,
+        "schedule_in_words": words or None,
+    }
+
+
 def _defined(version: JobVersion) -> dict[str, Any]:
     definition = version.definition
     return {
@@ -267,4 +279,7 @@ def _run(item: Run, version: JobVersion, status: RunStatus | None) -> dict[str, 
         "job_name": version.definition.label,
         "reason": item.reason,
         "exit_code": item.exit_code,
+        "scheduled_at": item.scheduled_at,
+        "outcome": item.outcome,
+        "skip_count": item.skip_count if item.outcome else None,
     }

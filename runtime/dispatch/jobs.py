@@ -1,7 +1,7 @@
 """Looking at jobs, archiving them, and starting them by hand or by selector."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -32,7 +32,7 @@ class JobView:
     job: Job
     profile: str
     last_run: Run | None
-    schedule: Schedule = Schedule()
+    schedule: Schedule = field(default_factory=Schedule)
     next_tick_at: datetime | None = None
 
 
@@ -161,7 +161,7 @@ class JobService:
             InvalidError: the job has no such trigger.
         """
         async with self._database.transaction() as connection:
-            job = await _find_startable(connection, workspace_id, id_or_ref)
+            job = await find_startable(connection, workspace_id, id_or_ref)
             triggers = job.version.definition.triggers
             if trigger not in triggers:
                 raise InvalidError(f"`{trigger}` is no trigger of `{job.job_ref}`", code="trigger_unknown")
@@ -198,7 +198,8 @@ async def find_job(connection: Connection, workspace_id: UUID, id_or_ref: str) -
     return found
 
 
-async def _find_startable(connection: Connection, workspace_id: UUID, id_or_ref: str) -> Job:
+async def find_startable(connection: Connection, workspace_id: UUID, id_or_ref: str) -> Job:
+    """As `find_job`; ConflictError if the job is archived."""
     job = await find_job(connection, workspace_id, id_or_ref)
     if job.archived_at is not None:
         raise ConflictError(
@@ -213,7 +214,7 @@ async def _choose(
     """Jobs, each with the trigger its run records and all that matched; a job is chosen once."""
     chosen: dict[UUID, tuple[Job, str, tuple[str, ...]]] = {}
     for job_ref in wanted.job_refs:
-        job = await _find_startable(connection, workspace_id, job_ref)
+        job = await find_startable(connection, workspace_id, job_ref)
         trigger = job.version.definition.default_trigger or f"manual:{job.job_ref}"
         chosen[job.id] = (job, trigger, (trigger,))
     if wanted.selectors:

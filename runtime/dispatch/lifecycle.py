@@ -22,14 +22,15 @@ from runtime.dispatch.preparation import Preparation
 from runtime.dispatch.program_log import ProgramLog
 from runtime.dispatch.settling import settle
 from runtime.domain.jobs import JobDefinition
-from runtime.domain.runs import FINAL_STATUSES, Run, RunEnd, judge_end
+from runtime.domain.runs import FINAL_STATUSES, Run, RunEnd, RunStatus, judge_end
 from runtime.errors import JobRuntimeError
 from runtime.runner.launch import UNRELEASED_EXIT_CODE, LiveProcess
 from runtime.runner.logs import LogTail
 from runtime.runner.runner import PreparedRun, Runner
 from runtime.sandbox.identity import boot_id
+from runtime.store import logs
 from runtime.store import runs as store
-from runtime.store.database import Database
+from runtime.store.database import Connection, Database
 from runtime.store.runs import LiveRun, StopReason
 
 log = structlog.get_logger()
@@ -89,7 +90,7 @@ class Lifecycle:
         process = process_of(row)
         self._runner.adopt(process)
         end = await self._watch(run, process, definition, stop)
-        if run.status == "starting" and end.exit_code == UNRELEASED_EXIT_CODE:
+        if end.exit_code == UNRELEASED_EXIT_CODE and not await self._has_spoken(run.id):
             return None
         if end.exit_code is None and process.boot_id != boot_id():
             return _MACHINE_RESTARTED
@@ -115,7 +116,7 @@ class Lifecycle:
         return await self._runner.prepare(launch_of(run, definition, files))
 
     async def _release(self, run: Run, definition: JobDefinition, prepared: PreparedRun) -> LiveProcess:
-        """Record the process, then let it begin; the other way round a crash in between would lose it."""
+        """Record the process and that it runs, then let it begin; a crash in between is seen by its exit code."""
         deadline = None
         if definition.timeout_seconds is not None:
             deadline = self._clock() + timedelta(seconds=definition.timeout_seconds)
@@ -124,8 +125,9 @@ class Lifecycle:
             await store.save_process(
                 connection, run.id, process.pid, process.pid_started, process.boot_id, deadline_at=deadline
             )
+            await self._advance_in(connection, run.id, "running")
         await self._runner.release(prepared, order_of(run, definition))
-        await self._advance(run.id, "running")
+        self._changes.announce(run.id, run.workspace_id)
         return process
 
     async def _watch(self, run: Run, process: LiveProcess, definition: JobDefinition, stop: asyncio.Event) -> RunEnd:
@@ -187,18 +189,29 @@ class Lifecycle:
             await store.save_stop(connection, run_id, "timeout", self._clock())
             return require(await store.find_live(connection, run_id), "the run's live row is gone")
 
-    async def _advance(self, run_id: UUID, status: str) -> Run | None:
-        """Move a run on, unless it has been asked to stop meanwhile; None if it has ended."""
-        now = self._clock()
+    async def _advance(self, run_id: UUID, status: RunStatus) -> Run | None:
+        """Move a run on; None if it has ended."""
         async with self._database.transaction() as connection:
-            run = await store.find_run(connection, run_id)
-            if run is None or run.is_final:
-                return None
-            if run.status not in ("cancelling", status):
-                run = run.model_copy(update={"status": status, "updated_at": now, "started_at": run.started_at or now})
-                await store.save_run(connection, run)
-        self._changes.announce(run.id, run.workspace_id)
+            run = await self._advance_in(connection, run_id, status)
+        if run is not None:
+            self._changes.announce(run.id, run.workspace_id)
         return run
+
+    async def _advance_in(self, connection: Connection, run_id: UUID, status: RunStatus) -> Run | None:
+        """Move a run on, unless it has been asked to stop or has been further already; None if it has ended."""
+        now = self._clock()
+        run = await store.find_run(connection, run_id)
+        if run is None or run.is_final:
+            return None
+        if run.status not in ("cancelling", "running", status):
+            run = run.model_copy(update={"status": status, "updated_at": now, "started_at": run.started_at or now})
+            await store.save_run(connection, run)
+        return run
+
+    async def _has_spoken(self, run_id: UUID) -> bool:
+        """Whether the job has printed anything, so that its code has run."""
+        async with self._database.read() as connection:
+            return bool(await logs.last_program_line(connection, run_id))
 
     async def _settle(self, run_id: UUID, end: RunEnd) -> None:
         await self._writer.flush()

@@ -6,7 +6,12 @@ from runtime.dispatch.preparation import PreparedFiles
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.runs import Run
 from runtime.runner.launch import Launch, LiveProcess, ReleaseOrder
+from runtime.sandbox.policy import Mount
 from runtime.store.runs import LiveRun
+
+PAYLOAD_PLACE = "/run/payload"
+"""Where a job finds what its webhook was called with: `body`, and `headers.json` beside it (semantics T7)."""
+PAYLOAD_VARIABLE = "DLT_RUNTIME_PAYLOAD"
 
 
 def launch_of(run: Run, definition: JobDefinition, files: PreparedFiles) -> Launch:
@@ -22,6 +27,8 @@ def launch_of(run: Run, definition: JobDefinition, files: PreparedFiles) -> Laun
         scratch_dir=files.scratch,
         profile=run.profile,
         launcher=definition.entry_point.launcher,
+        extra_mounts=(Mount(source=files.payload, target=PAYLOAD_PLACE),) if files.payload else (),
+        variables={PAYLOAD_VARIABLE: f"{PAYLOAD_PLACE}/body"} if files.payload else {},
     )
 
 

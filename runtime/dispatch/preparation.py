@@ -1,6 +1,7 @@
 """Everything a run needs before its sandbox can start: environment, working copy, settings, a place for its data."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from runtime.packages.archive import configuration_source
 from runtime.packages.materialise import PackageCache, working_copy, write_settings, write_tree
 from runtime.packages.removal import remove_tree
 from runtime.packages.sealing import Sealer
-from runtime.store import jobs, packages
+from runtime.store import hooks, jobs, packages
 from runtime.store.database import Database
 
 Report = Callable[[str], None]
@@ -26,13 +27,17 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PreparedFiles:
-    """Where a run's files lie on this machine; `pipeline_state` and `local_data` persist from run to run."""
+    """Where a run's files lie on this machine; `pipeline_state` and `local_data` persist from run to run.
+
+    `payload` holds `body` and `headers.json` of the call that started the run, None if none did (semantics T7).
+    """
 
     environment: Environment
     working_copy: Path
     scratch: Path
     pipeline_state: Path
     local_data: Path
+    payload: Path | None = None
 
 
 class Preparation:
@@ -64,7 +69,8 @@ class Preparation:
         definition = version.definition
         spec = environment_spec(deployment.requirements, definition.dependency_groups, definition.entry_point.launcher)
         environment = await self._environments.ensure(run.workspace_id, spec, report)
-        return PreparedFiles(environment, *await self._lay_files(run, deployment, configuration))
+        copy, scratch, state, data = await self._lay_files(run, deployment, configuration)
+        return PreparedFiles(environment, copy, scratch, state, data, await self._lay_payload(run))
 
     def clear(self, run_id: UUID) -> None:
         """Remove the run's working copy; blocks, so call it in a thread."""
@@ -102,6 +108,20 @@ class Preparation:
         for directory in (place / "tmp", data / "var", data / "local"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return copy, place / "tmp", data / "var", data / "local"
+
+    async def _lay_payload(self, run: Run) -> Path | None:
+        """What a webhook was called with, beside the working copy."""
+        if not run.trigger.startswith("webhook:"):
+            return None
+        async with self._database.read() as connection:
+            payload = await hooks.find_payload(connection, run.id)
+        if payload is None:
+            return None  # somebody else started it by this trigger
+        place = self._runs / str(run.id) / "payload"
+        place.mkdir(mode=0o700)
+        (place / "body").write_bytes(payload.body)
+        (place / "headers.json").write_text(json.dumps(payload.headers, indent=2, sort_keys=True), encoding="utf-8")
+        return place
 
     async def _write_deployment(self, deployment_id: UUID, into: Path) -> None:
         async with self._database.read() as connection:

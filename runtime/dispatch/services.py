@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from runtime.dispatch.accounts import AccountService
 from runtime.dispatch.configurations import ConfigurationService
 from runtime.dispatch.deployments import DeploymentService
+from runtime.dispatch.hooks import HookService
+from runtime.dispatch.intervals import IntervalService
 from runtime.dispatch.jobs import JobService
 from runtime.dispatch.manifests import ManifestService
 from runtime.dispatch.runs import RunService
+from runtime.dispatch.schedules import ScheduleService
 from runtime.dispatch.workspaces import WorkspaceService
 
 
@@ -22,3 +25,6 @@ class Services:
     manifests: ManifestService
     jobs: JobService
     runs: RunService
+    schedules: ScheduleService
+    intervals: IntervalService
+    hooks: HookService

@@ -9,9 +9,9 @@ from runtime.domain.ranges import coalesce
 from runtime.domain.refresh import settle_refresh
 from runtime.domain.runs import Run, RunEnd, check_transition
 from runtime.domain.starting import StartRequest
+from runtime.store import hooks, schedules
 from runtime.store import jobs as job_store
 from runtime.store import runs as store
-from runtime.store import schedules
 from runtime.store.database import Connection
 
 
@@ -43,7 +43,10 @@ async def settle(connection: Connection, run: Run, end: RunEnd, now: datetime) -
     await start_awaited(connection, final, now)
     if job is not None and final.status == "completed" and _continues(job):
         request = StartRequest(trigger=final.trigger, prev_run_id=final.id, record_skip=False)
-        await start_open_intervals(connection, job, request, now)
+        if not await start_open_intervals(connection, job, request, now):
+            await _end_backfill(connection, job)
+    if final.trigger.startswith("webhook:"):
+        await hooks.forget_payload(connection, final.id)
     return final
 
 
@@ -84,6 +87,13 @@ def _continues(job: Job) -> bool:
     """Whether the next open interval follows at once (semantics W3)."""
     interval = declared_interval(job.version.definition)
     return job.archived_at is None and interval is not None and interval.is_discrete
+
+
+async def _end_backfill(connection: Connection, job: Job) -> None:
+    """Nothing is left to follow: how many intervals run together is the job's own affair again."""
+    schedule = await schedules.find_schedule(connection, job.id)
+    if schedule.at_once is not None and not await store.active_runs(connection, job.id):
+        await schedules.save_schedule(connection, job.id, schedule.model_copy(update={"at_once": None}))
 
 
 async def _start_followups(connection: Connection, upstream: Run, event: str, now: datetime) -> None:

@@ -101,11 +101,18 @@ async def start_awaited(connection: Connection, upstream: Run, now: datetime) ->
 
 
 async def facts_of(
-    connection: Connection, job: Job, configuration: Configuration, starting: Sequence[str] = (), *, anew: bool = False
+    connection: Connection,
+    job: Job,
+    configuration: Configuration,
+    starting: Sequence[str] = (),
+    *,
+    anew: bool = False,
+    continues: bool = False,
 ) -> StartFacts:
     """What the store says before a start of `job` is decided.
 
     Args:
+        continues: The job's own success starts it, so intervals that failed meanwhile are left for the next trigger.
         anew: As if nothing were complete: a refresh begins at the beginning (semantics R1).
     """
     definition = job.version.definition
@@ -119,7 +126,7 @@ async def facts_of(
         active_windows=tuple(
             (run.interval_start, run.interval_end) for run in active if run.interval_start and run.interval_end
         ),
-        set_aside=tuple(await store.failed_windows(connection, job.id, since_triggered=True)),
+        set_aside=tuple(await store.failed_windows(connection, job.id, since_triggered=True)) if continues else (),
         override=schedule.override,
         at_once=schedule.at_once,
         is_refreshing=anew or schedule.refresh_pending,
@@ -145,7 +152,9 @@ async def _start(connection: Connection, batch: Batch, job: Job, request: StartR
         job.version.definition, requested=request.refresh, pending=schedule.refresh_pending
     ).refresh
     is_asked = request.refresh and refreshing
-    facts = await facts_of(connection, job, batch.configuration, batch.starting, anew=is_asked)
+    cause = await store.find_run(connection, request.prev_run_id) if request.prev_run_id else None
+    continues = cause is not None and cause.job_id == job.id
+    facts = await facts_of(connection, job, batch.configuration, batch.starting, anew=is_asked, continues=continues)
     decision = decide_start(
         job,
         request.trigger,

@@ -4,10 +4,10 @@ Every byte of every occurrence of every secret is masked, overlapping ones inclu
 is, as JSON, as a Python literal, percent-encoded for a URL, or somewhere within a base64 text. A value of several lines
 is a secret line by line, since logs are read line by line.
 
-A text that comes in pieces must not be cut within a secret, or neither piece would show it. `Found.uncut` moves a cut to
-where a secret begins; `Masker.open_end` says where the end of a text may be the beginning of one. What is then handed
-out is masked for good, and what is held back can be looked at again from there without any memory of what came before:
-a reader that starts anew at a cut masks the same bytes.
+A text that comes in pieces must not be cut within a secret, or neither piece would show it. `Found.uncut` moves a cut
+to where a secret begins; `Masker.open_end` says where the end of a text may be the beginning of one. What is then
+handed out is masked for good, and what is held back can be looked at again from there without any memory of what came
+before: a reader that starts anew at a cut masks the same bytes.
 """
 
 import base64
@@ -33,7 +33,7 @@ MOST_ENDING_TOGETHER = 8
 thousands of them would make a short line match millions of times; beyond this everything is masked."""
 
 _LONGEST_ENCODED_CHARACTERS = 16 * 1024
-"""A longer value is masked as it is and not in encoded forms, which no program would print on one line."""
+"""A longer value is masked as it is, line by line, and not in encoded forms."""
 _SHORTEST_BASE64 = 8
 _BASE64_LEAD = (0, 2, 3)
 """How many characters of a base64 text also depend on what comes 0, 1 or 2 bytes before."""

@@ -16,8 +16,7 @@ SHORTEST = 4
 SHORTEST_WITHOUT_LETTERS = 6
 """Ports, counts, years and short versions are everywhere in a log."""
 
-COMMON = frozenset(
-    """
+_COMMON_WORDS = """
     true false none null auto default enabled disabled
     prod production dev development test tests testing staging local access
     localhost 127.0.0.1 0.0.0.0 http https
@@ -27,8 +26,8 @@ COMMON = frozenset(
     duckdb postgres postgresql mysql mssql snowflake bigquery databricks redshift motherduck clickhouse athena
     filesystem lancedb sqlite
     basic bearer oauth2 service_account
-    """.split()
-)
+"""
+COMMON = frozenset(_COMMON_WORDS.split())
 """Values that are left alone whatever they are used for; compared without regard to case."""
 
 _QUOTES_AND_BRACKETS = " \t\"'[]{},"
@@ -36,10 +35,10 @@ _JSON_STARTS = ("{", "[", '"')
 
 
 def values_in(document: bytes) -> set[str]:
-    """Every value of a secrets file as a program may print it: strings as they are, numbers as text; no booleans, dates.
+    """Every value of a secrets file as a program may print it: strings as they are, numbers as text, no other kinds.
 
-    A string that is JSON adds the values inside of it, one that is a URL its password. A document that is no TOML, which
-    a job may print all the same, is read line by line.
+    A string that is JSON adds the values inside of it, one that is a URL its password. A document that is no TOML,
+    which a job may print all the same, is read line by line.
     """
     text = document.decode(errors="replace")
     try:
@@ -72,9 +71,11 @@ def _inside(value: str) -> Iterator[str]:
     """The secrets that a program takes out of a value before it prints them."""
     if value.lstrip().startswith(_JSON_STARTS):
         try:
-            yield from _scalars(json.loads(value))
+            inner = list(_scalars(json.loads(value)))
         except (ValueError, RecursionError):
             return
+        for part in inner:
+            yield from (part, *_inside(part))
     elif "://" in value:
         try:
             password = urlsplit(value).password

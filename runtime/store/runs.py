@@ -142,9 +142,12 @@ async def latest_run(connection: Connection, workspace_id: UUID, job_id: UUID | 
 
 async def latest_runs(connection: Connection, workspace_id: UUID) -> dict[UUID, Run]:
     """The newest run of every job of a workspace, by job."""
+    # From the jobs to their newest runs, by index: a workspace has far more runs than jobs.
     rows = await connection.all(
-        f"""{_SELECT} WHERE runs.workspace_id = ?
-              AND runs.number = (SELECT max(number) FROM runs AS newer WHERE newer.job_id = runs.job_id)""",
+        """SELECT runs.*, jobs.job_ref FROM jobs
+           JOIN runs ON runs.job_id = jobs.id
+                    AND runs.number = (SELECT max(newest.number) FROM runs AS newest WHERE newest.job_id = jobs.id)
+           WHERE jobs.workspace_id = ?""",
         (workspace_id.bytes,),
     )
     return {run.job_id: run for run in map(_run, rows)}
@@ -193,8 +196,8 @@ async def failed_windows(
            WHERE runs.job_id = :job AND runs.status = 'failed' AND runs.interval_start IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM runs AS newer WHERE newer.job_id = :job AND newer.number > runs.number
                              AND newer.status <> 'skipped' AND newer.interval_start = runs.interval_start)
-             AND (NOT :recent OR runs.number >= coalesce((
-                 SELECT max(root.number) FROM runs AS root LEFT JOIN runs AS cause ON cause.id = root.prev_run_id
+             AND (NOT :recent OR runs.created_at >= coalesce((
+                 SELECT max(root.created_at) FROM runs AS root LEFT JOIN runs AS cause ON cause.id = root.prev_run_id
                  WHERE root.job_id = :job AND root.status <> 'skipped' AND cause.job_id IS NOT :job), 0))
            ORDER BY runs.interval_start""",
         {"job": job_id.bytes, "recent": since_triggered},

@@ -40,6 +40,14 @@ async def add_timer(connection: Connection, job_id: UUID, trigger: str, since: d
     )
 
 
+async def restart_timer(connection: Connection, job_id: UUID, trigger: str, since: datetime) -> None:
+    """Count a trigger's ticks from now on, whatever it has missed: what putting a schedule in force does (T8)."""
+    await connection.execute(
+        "INSERT OR REPLACE INTO job_timers (job_id, trigger, since) VALUES (?, ?, ?)",
+        (job_id.bytes, trigger, to_micros(since)),
+    )
+
+
 async def find_timer(connection: Connection, job_id: UUID, trigger: str) -> Timer | None:
     """How far a trigger has been dispatched."""
     row = await connection.one("SELECT * FROM job_timers WHERE job_id = ? AND trigger = ?", (job_id.bytes, trigger))

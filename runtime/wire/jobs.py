@@ -51,7 +51,11 @@ class _DefinedJob(WireModel):
 
 
 class ScriptResponse(_DefinedJob):
-    """A job with its current definition."""
+    """A job with its current definition.
+
+    `paused`, `schedule_override` (a trigger that an operator put in the place of the declared schedule) and
+    `schedule_in_words` are this runtime's own.
+    """
 
     workspace_id: UUID
     archived: bool = False
@@ -59,6 +63,9 @@ class ScriptResponse(_DefinedJob):
     public_secret: UUID | None = None
     public_url: str | None = None
     script_url: str | None = None
+    paused: bool | None = None
+    schedule_override: str | None = None
+    schedule_in_words: str | None = None
 
 
 class DetailedScriptResponse(ScriptResponse):

@@ -33,7 +33,8 @@ class RunResponse(WireModel):
     """One run. `number` counts per job from 1, `duration` is whole seconds and absent while the run goes on.
 
     `job_ref`, `job_name`, `reason` and `exit_code` are this runtime's own: the job, its label, why the run failed, was
-    skipped or was cancelled, and what its process exited with.
+    skipped or was cancelled, and what its process exited with. So are `scheduled_at`, the tick that a timed run stands
+    for, and of a skipped run `outcome` and `skip_count`, how many equal skips in a row it stands for.
     """
 
     id: UUID
@@ -60,6 +61,9 @@ class RunResponse(WireModel):
     job_name: str | None = None
     reason: str | None = None
     exit_code: int | None = None
+    scheduled_at: Instant | None = None
+    outcome: str | None = None
+    skip_count: int | None = None
 
 
 class CreateRunRequest(WireModel):

@@ -3,11 +3,21 @@
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks.clock import next_ticks, start_up, tick_jitter
 from tests.benchmarks.deploys import unchanged_deploy
 from tests.benchmarks.runs import first_line, log_latency, log_throughput
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
-    benchmark.__name__: benchmark for benchmark in (first_line, log_latency, log_throughput, unchanged_deploy)
+    benchmark.__name__: benchmark
+    for benchmark in (
+        first_line,
+        log_latency,
+        log_throughput,
+        unchanged_deploy,
+        tick_jitter,
+        start_up,
+        next_ticks,
+    )
 }
 
 
