@@ -20,6 +20,7 @@ _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 
 GLOBAL_OPTIONS = {
     "--url": True,
+    "--ca-file": True,
     "--workspace": True,
     "-w": True,
     "--timestamps": False,

@@ -4,6 +4,7 @@ The root knows its commands by name only; a command's module is imported when it
 pay for what only a deploy needs.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,9 @@ COMMANDS = (
     Entry("trigger", "cli.commands.trigger", "trigger"),
     Entry("logs", "cli.commands.logs", "logs"),
     Entry("cancel", "cli.commands.cancel", "cancel"),
+    Entry("backfill", "cli.commands.backfill", "backfill"),
+    Entry("graph", "cli.commands.graph", "graph"),
+    Entry("hook", "cli.commands.hook"),
     Entry("publish", "cli.commands.publish", "publish"),
     Entry("unpublish", "cli.commands.publish", "unpublish"),
     Entry("job", "cli.commands.job"),
@@ -37,6 +41,7 @@ COMMANDS = (
     Entry("auth", "cli.commands.auth"),
     Entry("user", "cli.commands.user"),
     Entry("token", "cli.commands.token", has_own_workspace_option=True),
+    Entry("keys", "cli.commands.keys"),
 )
 
 
@@ -56,6 +61,9 @@ def root(
         str | None,
         typer.Option(help="The daemon: `unix:///path/api.sock` or `http(s)://HOST:PORT`; also `DLT_RUNTIME_URL`."),
     ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Trust the certificates of this PEM file alone; also `DLT_RUNTIME_CA_FILE`.")
+    ] = None,
     workspace: Annotated[
         str | None, typer.Option("--workspace", "-w", help="Another workspace than this directory's: name or id.")
     ] = None,
@@ -70,7 +78,14 @@ def root(
     Options of this list may also stand behind the command.
     """
     session = Session(
-        GlobalOptions(url=url, workspace=workspace, timestamps=timestamps, debug=debug, interactive=not non_interactive)
+        GlobalOptions(
+            url=url,
+            ca_file=ca_file,
+            workspace=workspace,
+            timestamps=timestamps,
+            debug=debug,
+            interactive=not non_interactive,
+        )
     )
     context.obj = session
     context.call_on_close(session.close)

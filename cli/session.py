@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.wire.identities import MeResponse, WorkspaceResponse
 
 URL_VARIABLE = "DLT_RUNTIME_URL"
+CA_FILE_VARIABLE = "DLT_RUNTIME_CA_FILE"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class GlobalOptions:
     """Options that every command takes, wherever on the line they stand."""
 
     url: str | None = None
+    ca_file: Path | None = None
     workspace: str | None = None
     timestamps: bool = False
     debug: bool = False
@@ -50,6 +52,27 @@ class Session:
         """Whether a person is there to answer."""
         return self.options.interactive and sys.stdin.isatty() and sys.stderr.isatty()
 
+    def confirm(self, question: str) -> bool:
+        """Ask; no is what silence means. Only where `can_ask`."""
+        import typer
+
+        return typer.confirm(question, default=False, err=True)
+
+    def new_password(self) -> str:
+        """A password from whoever types it, twice and unseen; without a terminal the first line of stdin.
+
+        Raises:
+            InvalidError: there is no line.
+        """
+        if self.can_ask:
+            import typer
+
+            return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+        line = sys.stdin.readline().rstrip("\n")
+        if not line:
+            raise InvalidError("no password was given", code="password", hint="type it, or write it to stdin")
+        return line
+
     @cached_property
     def root(self) -> Path:
         """The workspace directory. Raises NotFoundError if the command runs in none."""
@@ -68,10 +91,12 @@ class Session:
     @cached_property
     def endpoint(self) -> Endpoint:
         """The daemon: the option, the environment, the workspace's settings, else this machine's socket."""
+        variable = os.environ.get(CA_FILE_VARIABLE)
+        ca_file = self.options.ca_file or (Path(variable) if variable else None)
         if given := self.options.url or os.environ.get(URL_VARIABLE):
-            return parse_endpoint(given)
+            return parse_endpoint(given, ca_file=ca_file)
         if configured := self.settings.own_api_base_url:
-            return parse_endpoint(configured, auth_base_url=self.settings.auth_base_url)
+            return parse_endpoint(configured, auth_base_url=self.settings.auth_base_url, ca_file=ca_file)
         return socket_endpoint(find_socket())
 
     @cached_property
@@ -157,8 +182,13 @@ def connect(endpoint: Endpoint) -> "RuntimeClient":
     from cli.version import user_agent
     from runtime.wire.client import RuntimeClient
 
+    tls = None
+    if endpoint.is_tls:
+        from cli.trust import context_for
+
+        tls = context_for(endpoint)
     keeper = keeper_for(endpoint.url) if endpoint.needs_login else None
-    return RuntimeClient(endpoint, keeper=keeper, user_agent=user_agent())
+    return RuntimeClient(endpoint, keeper=keeper, user_agent=user_agent(), tls=tls)
 
 
 def owned_workspace(me: "MeResponse", name_or_id: str) -> "WorkspaceResponse":

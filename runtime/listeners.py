@@ -59,6 +59,11 @@ def open_tcp_listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+def format_address(host: str, port: int) -> str:
+    """`HOST:PORT` as the setting `listen` and URLs have it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _is_answered(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:

@@ -4,7 +4,8 @@ Litestar's test client runs the application in another loop, where locks and que
 calls it here.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -15,23 +16,47 @@ from litestar.types import Receive, Scope, Send
 
 from runtime.api.access import PEER_KEY
 from runtime.api.app import create_app
+from runtime.auth.codes import normalise_user_code
 from runtime.auth.peers import Peer
 from runtime.dispatch.accounts import Session, StartedLogin
+from runtime.dispatch.approvals import WaitingLogin
+from runtime.dispatch.hooks import CreatedHook, HookView
+from runtime.dispatch.intervals import Backfilled, IntervalsView
 from runtime.dispatch.jobs import JobView, Triggered, TriggerInput
+from runtime.dispatch.keys import Rotation
 from runtime.dispatch.manifests import Deployed, ManifestInput
 from runtime.dispatch.runs import Cancelled, RunView
+from runtime.dispatch.schedules import ScheduleView
 from runtime.dispatch.services import Services
-from runtime.domain.identities import Organization, Principal, Role, Workspace
+from runtime.dispatch.signing_in import SignedIn, Visitor
+from runtime.dispatch.starting import Started
+from runtime.domain.identities import Organization, Principal, Role, User, Workspace
+from runtime.domain.interval_store import IntervalSpan
+from runtime.domain.intervals import declared_interval
 from runtime.domain.logs import LogLine
 from runtime.domain.packages import Configuration, Deployment, PackageFile
 from runtime.domain.reconcile import Plan
 from runtime.domain.runs import Run
+from runtime.domain.schedules import parse_override
+from runtime.domain.starting import Skip
 from runtime.errors import NotFoundError, RefusedError, UnauthenticatedError
 from runtime.settings import LimitSettings, Settings
+from runtime.store.hooks import HookToken
 from runtime.store.paging import Page
 from runtime.store.runs import RunFilter
+from runtime.store.schedules import Schedule
 from runtime.store.workspaces import Counts
-from tests.factories import NOW, make_configuration, make_deployment, make_file, make_job, make_run, make_user
+from tests.factories import (
+    NOW,
+    make_configuration,
+    make_definition,
+    make_deployment,
+    make_file,
+    make_job,
+    make_run,
+    make_user,
+)
+from tests.insight_fakes import FakeFeed, FakeHealth, FakeMembers, FakePublishing, FakeStatistics, FakeSummaries
 
 WORKSPACE = Workspace(id=UUID(int=1), name="fruitshop", description=None, created_at=NOW, updated_at=NOW)
 ORGANIZATION = Organization(id=UUID(int=2), name="default", description=None, created_at=NOW, updated_at=NOW)
@@ -57,7 +82,7 @@ class FakeAccounts:
             raise RefusedError("the account does not administer this runtime")
         return ADMIN
 
-    async def start_login(self) -> StartedLogin:
+    async def start_login(self, address: str | None = None, client: str | None = None) -> StartedLogin:
         return StartedLogin("device-secret", "BCDF-2345", 2)
 
     async def finish_login(self, device_code: str) -> Session:
@@ -72,6 +97,46 @@ class FakeAccounts:
         """Nothing to end."""
 
 
+SESSION = "5e" * 32
+"""The secret of a browser that the owner is signed in with."""
+
+
+class FakeSignIn:
+    """The owner, with a password."""
+
+    async def set_password(self, principal: Principal, email: str, password: str) -> User:
+        return OWNER.user
+
+    async def with_password(self, email: str, password: str, visitor: Visitor) -> SignedIn:
+        if password != "correct horse battery":
+            raise UnauthenticatedError("email and password do not fit", code="sign_in")
+        return SignedIn(OWNER.user, SESSION, "b0" * 32)
+
+    async def current(self, session_secret: str | None) -> User | None:
+        return OWNER.user if session_secret == SESSION else None
+
+    async def sign_out(self, session_secret: str) -> None:
+        """Nothing to end."""
+
+
+class FakeApprovals:
+    """One login that waits; remembers what was decided."""
+
+    def __init__(self) -> None:
+        self.decided: list[tuple[str, str]] = []
+
+    async def look(self, user: User, user_code: str) -> WaitingLogin:
+        if normalise_user_code(user_code) != "BCDF-2345":
+            raise NotFoundError("no login is waiting with this code")
+        return WaitingLogin("BCDF-2345", 42.0, "192.0.2.7", "<script>alert(1)</script>")
+
+    async def approve(self, user: User, user_code: str) -> None:
+        self.decided.append(("approve", user_code))
+
+    async def deny(self, user: User, user_code: str) -> None:
+        self.decided.append(("deny", user_code))
+
+
 class FakeWorkspaces:
     """One workspace with an owner and a viewer."""
 
@@ -81,10 +146,8 @@ class FakeWorkspaces:
     async def organization(self) -> Organization:
         return ORGANIZATION
 
-    async def update_organization(
-        self, principal: Principal, *, name: str | None, description: str | None
-    ) -> Organization:
-        return ORGANIZATION.model_copy(update={"name": name, "description": description})
+    async def update_organization(self, principal: Principal, changes: Mapping[str, str | None]) -> Organization:
+        return ORGANIZATION.model_copy(update=dict(changes))
 
     async def role(self, principal: Principal, workspace_id: UUID) -> Role | None:
         if workspace_id != WORKSPACE.id:
@@ -106,10 +169,8 @@ class FakeWorkspaces:
     async def create(self, principal: Principal, name: str, description: str | None) -> Workspace:
         return WORKSPACE.model_copy(update={"name": name, "description": description})
 
-    async def update(
-        self, principal: Principal, workspace_id: UUID, *, name: str | None, description: str | None
-    ) -> Workspace:
-        return WORKSPACE.model_copy(update={"name": name or WORKSPACE.name, "description": description})
+    async def update(self, principal: Principal, workspace_id: UUID, changes: Mapping[str, str | None]) -> Workspace:
+        return WORKSPACE.model_copy(update=dict(changes))
 
     async def counts(self) -> Counts:
         return Counts(users=1, workspaces=1, jobs=1, active_runs=0)
@@ -215,9 +276,18 @@ class FakeJobs:
         return [Triggered(self.job, trigger, (trigger,), "triggered", self.run)]
 
     async def start(
-        self, principal: Principal, workspace_id: UUID, id_or_ref: str, trigger: str, request: TriggerInput
+        self,
+        principal: Principal,
+        workspace_id: UUID,
+        job_or_secret: str,
+        trigger: str,
+        request: TriggerInput,
+        *,
+        when_not_running: bool = False,
     ) -> Triggered:
         self.asked.append(request)
+        if when_not_running and not self.run.is_final:
+            return Triggered(self.job, self.run.trigger, (trigger,), "triggered", self.run)
         return Triggered(self.job, trigger, (trigger,), "skipped_concurrency_limit", reason="1 run is active")
 
 
@@ -261,17 +331,111 @@ class FakeRuns:
             yield self.lines
 
 
+class FakeSchedules:
+    """One paused schedule, and a graph of one job."""
+
+    async def get(self, workspace_id: UUID, id_or_ref: str) -> ScheduleView:
+        return ScheduleView(JOB, Schedule(paused_at=NOW, override="every:5m"), "paused", (NOW,), False, "it is paused")
+
+    async def pause(self, principal: Principal, workspace_id: UUID, id_or_ref: str) -> ScheduleView:
+        return await self.get(workspace_id, id_or_ref)
+
+    resume = revert = pause
+
+    async def override(self, principal: Principal, workspace_id: UUID, id_or_ref: str, trigger: str) -> ScheduleView:
+        parse_override(trigger)
+        return await self.get(workspace_id, id_or_ref)
+
+    async def graph(self, workspace_id: UUID, form: str) -> str:
+        return f"{form}: {JOB.job_ref}"
+
+
+class FakeIntervals:
+    """An interval that is done, and backfills that start nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[datetime, datetime | None, int | None]] = []
+
+    async def spans(self, workspace_id: UUID, id_or_ref: str) -> IntervalsView:
+        definition = make_definition(triggers=["every:1h"], interval={"start": "2026-03-01"})
+        interval = declared_interval(definition)
+        assert interval is not None
+        return IntervalsView(JOB, interval, (IntervalSpan(state="done", start=interval.start, end=NOW),))
+
+    async def backfill(
+        self,
+        principal: Principal,
+        workspace_id: UUID,
+        id_or_ref: str,
+        start: datetime,
+        end: datetime | None,
+        parallel: int | None,
+    ) -> Backfilled:
+        self.asked.append((start, end, parallel))
+        return Backfilled(JOB, (start, end or NOW), (make_run(JOB),))
+
+
+class FakeHooks:
+    """One hook, `orders/new` of the workspace, which the token `open sesame` opens; remembers its calls."""
+
+    SECRET = "open-sesame"
+
+    def __init__(self, skip: Skip | None = None) -> None:
+        self.calls: list[tuple[list[tuple[str, str]], bytes]] = []
+        self.skip = skip
+        token = HookToken(id=UUID(int=9), job_id=JOB.id, digest=b"", created_by=OWNER.user.id, created_at=NOW)
+        self.view = HookView(JOB, token, ("orders/new",))
+
+    async def create(self, principal: Principal, workspace_id: UUID, id_or_ref: str) -> CreatedHook:
+        return CreatedHook(self.view, self.SECRET)
+
+    async def list(self, workspace_id: UUID, id_or_ref: str) -> Sequence[HookView]:
+        return [self.view]
+
+    async def revoke(self, principal: Principal, workspace_id: UUID, id_or_ref: str, token_id: UUID) -> None:
+        """Nothing to end."""
+
+    async def authenticate(self, workspace: str, path: str, secret: str) -> None:
+        if (workspace, path.strip("/"), secret) != (WORKSPACE.name, "orders/new", self.SECRET):
+            raise UnauthenticatedError("no hook opens with this token here")
+
+    async def call(
+        self, workspace: str, path: str, secret: str, headers: Iterable[tuple[str, str]], body: bytes
+    ) -> Started:
+        self.calls.append(([*headers], body))
+        return Started(JOB, None if self.skip else make_run(JOB), self.skip)
+
+
+class FakeKeys:
+    """A key that is always new."""
+
+    async def rotate(self, principal: Principal) -> Rotation:
+        return Rotation("0123456789abcdef", 2, 1)
+
+
 def fake_services(**changes: Any) -> Services:
     """Services that answer from memory; `changes` replaces some of them."""
     jobs = FakeJobs()
     fakes = {
         "accounts": FakeAccounts(),
+        "sign_in": FakeSignIn(),
+        "approvals": FakeApprovals(),
         "workspaces": FakeWorkspaces(),
         "deployments": FakeDeployments(),
         "configurations": FakeConfigurations(),
         "manifests": FakeManifests(),
         "jobs": jobs,
         "runs": FakeRuns(jobs),
+        "schedules": FakeSchedules(),
+        "intervals": FakeIntervals(),
+        "hooks": FakeHooks(),
+        "keys": FakeKeys(),
+        "members": FakeMembers(),
+        "publishing": FakePublishing(),
+        "summaries": FakeSummaries(),
+        "statistics": FakeStatistics(),
+        "feed": FakeFeed(),
+        "health": FakeHealth(),
     }
     return Services(**cast("dict[str, Any]", {**fakes, **changes}))
 

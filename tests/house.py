@@ -12,11 +12,22 @@ from uuid import UUID
 from runtime.dispatch.changes import Changes
 from runtime.dispatch.configurations import ConfigurationService
 from runtime.dispatch.deployments import DeploymentService
+from runtime.dispatch.feed import FeedService
+from runtime.dispatch.hooks import HookService
+from runtime.dispatch.intervals import IntervalService
 from runtime.dispatch.jobs import JobService, TriggerInput
 from runtime.dispatch.manifests import Deployed, ManifestInput, ManifestService
+from runtime.dispatch.members import MemberService
+from runtime.dispatch.publishing import PublishingService
 from runtime.dispatch.runs import RunService
+from runtime.dispatch.schedules import ScheduleService
+from runtime.dispatch.settings_files import SettingsFiles
+from runtime.dispatch.settling import settle
+from runtime.dispatch.statistics import StatisticsService
+from runtime.dispatch.summaries import SummaryService
+from runtime.dispatch.ticking import Ticker
 from runtime.domain.identities import Principal
-from runtime.domain.runs import Run
+from runtime.domain.runs import Run, RunEnd
 from runtime.packages.sealing import Sealer
 from runtime.settings import LimitSettings
 from runtime.store import identities, runs, workspaces
@@ -68,9 +79,19 @@ class House:
         self.sealer = Sealer(bytes(32))
         self.deployments = DeploymentService(database, scratch, limits, self.clock)
         self.configurations = ConfigurationService(database, scratch, limits, self.sealer, self.clock)
+        self.settings_files = SettingsFiles(database, self.sealer)
         self.manifests = ManifestService(database, self.changes, self.clock)
         self.jobs = JobService(database, self.changes, self.clock)
         self.runs = RunService(database, self.changes, self.stops, self.clock)
+        self.schedules = ScheduleService(database, self.changes, self.clock)
+        self.intervals = IntervalService(database, self.changes, self.clock)
+        self.hooks = HookService(database, self.changes, self.clock)
+        self.ticker = Ticker(database, self.changes, self.clock)
+        self.members = MemberService(database, self.clock)
+        self.publishing = PublishingService(database, self.changes, self.clock)
+        self.summaries = SummaryService(database, self.changes)
+        self.statistics = StatisticsService(database)
+        self.feed = FeedService(database, self.changes, self.jobs, self.runs)
 
     async def upload_code(self, tree: Tree, requirements: Mapping[str, Any] = REQUIREMENTS) -> int:
         """Upload a tree; returns the version it has become."""
@@ -107,6 +128,18 @@ class House:
         (started,) = await self.jobs.trigger(self.principal, self.workspace_id, TriggerInput(job_refs=[job_ref]))
         assert started.run is not None, started.reason
         return started.run
+
+    async def end(self, run: Run, status: str = "completed", **fields: Any) -> Run:
+        """Let a run begin and end without a process, at this very moment."""
+        async with self.database.transaction() as connection:
+            started = run.model_copy(update={"status": "running", "started_at": self.clock()})
+            await runs.save_run(connection, started)
+            return await settle(connection, started, RunEnd.model_validate({"status": status, **fields}), self.clock())
+
+    async def tick(self) -> int:
+        """Have the clock look at every timed trigger; returns how many ticks it took."""
+        due = await self.ticker.next_ticks()
+        return await self.ticker.look([one for one, at in due.items() if at <= self.clock()])
 
     async def all_runs(self) -> list[Run]:
         """Every run of the workspace, newest first."""

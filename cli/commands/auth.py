@@ -6,6 +6,7 @@ import typer
 
 from cli.groups import new_group
 from cli.options import JsonOption, session_of
+from runtime.errors import NotFoundError
 
 app = new_group("Logins over the network; for administrators, through the daemon's socket.")
 
@@ -30,3 +31,15 @@ def approve(
     if as_json:
         session.output.json(approved.to_wire())
     session.output.message(f"{approved.email} is logged in")
+
+
+@app.command("fingerprint")
+def fingerprint(context: typer.Context) -> None:
+    """Print the SHA-256 fingerprint of the daemon's certificate, to compare with what `login` asks about elsewhere."""
+    from runtime.wire.admin_client import AdminClient
+
+    session = session_of(context)
+    found = AdminClient(session.client.connection).status().tls_fingerprint
+    if found is None:
+        raise NotFoundError("the daemon's listener does not speak TLS", code="tls_off")
+    session.output.line(found)

@@ -13,7 +13,7 @@ from cli.workspace.root import require_root
 from cli.workspace.settings import write_runtime_table
 from runtime.errors import InvalidError, NotFoundError, UnauthenticatedError
 from runtime.wire.failures import ApiError
-from runtime.wire.tokens import TokenPair
+from runtime.wire.tokens import TokenKeeper, TokenPair
 
 if TYPE_CHECKING:
     from runtime.wire.auth import LoginResponse
@@ -34,10 +34,14 @@ def login(
 ) -> None:
     """Log in to the daemon where that is needed, and connect this directory to a workspace.
 
-    Through the daemon's Unix socket nobody has to log in; over the network an administrator approves the login with
-    `dlt-runtime auth approve CODE` on the daemon's machine.
+    Through the daemon's Unix socket nobody has to log in. Over the network you approve the login yourself, on the page
+    that is printed, or an administrator does with `dlt-runtime auth approve CODE` on the daemon's machine.
     """
     session = session_of(context)
+    if session.endpoint.is_tls:
+        from cli.trust import meet
+
+        meet(session)
     if session.endpoint.needs_login and not _is_logged_in(session, resume) and not _log_in(session, resume):
         return
     me = session.client.me()
@@ -48,7 +52,7 @@ def login(
 
 
 def logout(context: typer.Context) -> None:
-    """Forget the tokens for this daemon, here and there."""
+    """Forget the tokens for this daemon, here and there, and the certificate it vouched for itself with."""
     session = session_of(context)
     if not session.endpoint.needs_login:
         session.output.message("nobody is logged in through a Unix socket")
@@ -59,7 +63,15 @@ def logout(context: typer.Context) -> None:
         raise InvalidError(f"the token comes from {TOKEN_VARIABLE}", code="token", hint="unset it to be logged out")
     if pair is None:
         session.output.message("not logged in")
-        return
+    else:
+        _end(session, keeper, pair)
+    if session.endpoint.is_tls:
+        from cli.trust import forget
+
+        forget(session.endpoint)
+
+
+def _end(session: Session, keeper: TokenKeeper, pair: TokenPair) -> None:
     keeper.clear()
     if pair.refresh:
         try:
@@ -89,8 +101,8 @@ def _log_in(session: Session, resume: str | None) -> bool:
         flow = session.client.start_device_login()
         session.output.message(f"code: {flow.user_code}")
         session.output.message(
-            f"have it approved on the daemon's machine: `dlt-runtime auth approve {flow.user_code}`\n"
-            f"(more at {flow.verification_uri_complete})"
+            f"approve it at {flow.verification_uri_complete}\n"
+            f"or have it approved on the daemon's machine: `dlt-runtime auth approve {flow.user_code}`"
         )
         device_code, interval = flow.device_code, float(flow.interval)
         if not session.can_ask:

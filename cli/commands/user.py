@@ -1,12 +1,16 @@
 """`user`: who may log in over the network."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.groups import DefaultGroup, new_group
 from cli.options import JsonOption, session_of
 from cli.output.console import Column
+from cli.session import Session
+
+if TYPE_CHECKING:
+    from runtime.wire.admin_client import AdminClient
 
 app = new_group("Who may log in; for administrators, through the daemon's socket.", DefaultGroup)
 _COLUMNS = (Column("Email"), Column("Kind"), Column("State"), Column("Added"))
@@ -40,13 +44,34 @@ def list_users(context: typer.Context, as_json: JsonOption = False) -> None:
 def add(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="How the person is known.")],
+    password: Annotated[
+        bool, typer.Option("--password", help="Ask for a password, to sign in with where logins are approved.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a person log in."""
     from runtime.wire.admin_client import AdminClient
 
     session = session_of(context)
-    user = AdminClient(session.client.connection).add_user(email)
+    typed = session.new_password() if password else None
+    admin = AdminClient(session.client.connection)
+    user = admin.add_user(email)
     if as_json:
         session.output.json(user.to_wire())
     session.output.message(f"added {user.email}")
+    if typed is not None:
+        _set_password(session, admin, user.email, typed)
+
+
+@app.command("password")
+def change_password(context: typer.Context, email: Annotated[str, typer.Argument(help="Whose password.")]) -> None:
+    """Set a person's password; typed twice, or the first line of stdin. Their browsers are signed out."""
+    from runtime.wire.admin_client import AdminClient
+
+    session = session_of(context)
+    _set_password(session, AdminClient(session.client.connection), email, session.new_password())
+
+
+def _set_password(session: Session, admin: "AdminClient", email: str, password: str) -> None:
+    admin.set_password(email, password)
+    session.output.message(f"{email} has a password now")

@@ -8,6 +8,7 @@ from cli.output.console import Column, Output, status_style
 if TYPE_CHECKING:
     from runtime.wire.jobs import DetailedScriptResponse, ScriptResponse
     from runtime.wire.run_details import DetailedRunResponse
+    from runtime.wire.schedules import ScheduleResponse
 
 _JOB_COLUMNS = (
     Column("Job"),
@@ -15,6 +16,7 @@ _JOB_COLUMNS = (
     Column("Version", spare=3),
     Column("Trigger", wraps=True, spare=1),
     Column("Next run"),
+    Column("Schedule", "yellow"),
     Column("Last run"),
     Column("Status", status_style),
     Column("Label", wraps=True, spare=4),
@@ -53,11 +55,15 @@ def show_jobs(output: Output, jobs: "Sequence[DetailedScriptResponse]", *, as_js
     output.table(_JOB_COLUMNS, [_job_row(output, job) for job in jobs])
 
 
-def show_job(output: Output, job: "DetailedScriptResponse", *, as_json: bool) -> None:
-    """Everything about one job."""
+def show_job(
+    output: Output, job: "DetailedScriptResponse", schedule: "ScheduleResponse | None", *, as_json: bool
+) -> None:
+    """Everything about one job, with its schedule where the daemon tells of it."""
     if as_json:
-        output.json(job.to_wire())
+        output.json(job.to_wire() | ({"schedule": schedule.to_wire()} if schedule else {}))
         return
+    from cli.output.schedules import schedule_fields
+
     run = job.last_run
     output.fields(
         (
@@ -76,6 +82,7 @@ def show_job(output: Output, job: "DetailedScriptResponse", *, as_json: bool) ->
             ("Interval from", output.time(job.interval_start)),
             ("Interval to", output.time(job.interval_end)),
             ("Next run", output.time(job.next_scheduled_run)),
+            *(schedule_fields(output, schedule) if schedule else ()),
             ("Last run", f"{run.number} {run.status}" if run else ""),
             ("URL", job.script_url or ""),
             ("Public link", job.public_url or ""),
@@ -106,12 +113,14 @@ def show_run(output: Output, run: "DetailedRunResponse", *, as_json: bool) -> No
             ("Job", run.script.job_ref),
             ("Run", str(run.number)),
             ("Status", run.status),
-            ("Reason", run.reason or ""),
+            ("Reason", _reason(run)),
+            ("Outcome", run.outcome or ""),
             ("Exit code", "" if run.exit_code is None else str(run.exit_code)),
             ("Trigger", run.trigger),
             ("Profile", run.profile or ""),
             ("Interval from", output.time(run.interval_start)),
             ("Interval to", output.time(run.interval_end)),
+            ("Scheduled for", output.time(run.scheduled_at)),
             ("Created", output.time(run.date_added)),
             ("Started", output.time(run.time_started)),
             ("Ended", output.time(run.time_ended)),
@@ -134,12 +143,25 @@ def _job_row(output: Output, job: "DetailedScriptResponse") -> tuple[str, ...]:
         short_ref(job.job_ref),
         job.script_type,
         str(job.version),
-        _trigger(output, job.default_trigger, job.job_ref),
+        _trigger(output, job.schedule_override or job.default_trigger, job.job_ref),
         output.time(job.next_scheduled_run),
+        _said(job),
         output.time((run.time_started or run.date_added) if run else None),
         run.status if run else "",
         job_label(job),
     )
+
+
+def _said(job: "DetailedScriptResponse") -> str:
+    """What an operator said of a job's schedule."""
+    said = (("paused", job.paused), ("overridden", job.schedule_override))
+    return ", ".join(word for word, is_so in said if is_so)
+
+
+def _reason(run: "DetailedRunResponse") -> str:
+    """Why a run ended as it did; a skip that stands for several says for how many."""
+    times = f"{run.skip_count} times: " if run.skip_count and run.skip_count > 1 else ""
+    return times + (run.reason or "")
 
 
 def _run_row(output: Output, run: "DetailedRunResponse") -> tuple[str, ...]:
@@ -152,7 +174,7 @@ def _run_row(output: Output, run: "DetailedRunResponse") -> tuple[str, ...]:
         output.time(run.time_started),
         output.time(run.time_ended),
         output.duration(run.duration),
-        run.reason or "",
+        _reason(run),
     )
 
 

@@ -1,6 +1,6 @@
 """Points in time and durations as people read them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 _UNITS = ((31_557_600, "year"), (604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -23,6 +23,16 @@ def relative(at: datetime, now: datetime) -> str:
 def exact(at: datetime) -> str:
     """ISO 8601 in UTC with milliseconds: `2026-01-02T03:04:05.678Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wall_clock(at: datetime, zone: tzinfo | None) -> str:
+    """What a clock on the wall shows, to the minute where that says all: `2026-01-02 03:04 CET`.
+
+    Args:
+        zone: None means this machine's.
+    """
+    there = at.astimezone(zone)
+    return there.strftime("%Y-%m-%d %H:%M %Z" if there.second == 0 else "%Y-%m-%d %H:%M:%S %Z")
 
 
 def duration(seconds: float) -> str:

@@ -12,24 +12,27 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Guard, Receive, Scope, Send
 
+from runtime.auth.codes import digest, is_same_digest
 from runtime.auth.peers import Peer
 from runtime.dispatch.accounts import AccountService
 from runtime.dispatch.workspaces import WorkspaceService
 from runtime.domain.identities import Principal
 from runtime.errors import NotFoundError, RefusedError, UnauthenticatedError
 
-Access = Literal["public", "authenticated", "workspace", "organization", "organization_member", "admin"]
+Access = Literal["public", "authenticated", "workspace", "organization", "organization_member", "admin", "metrics"]
 """What a route needs.
 
 `public`: nothing. `authenticated`: to be somebody. `workspace`: a role in the workspace of the path, `owner` where the
 method writes. `organization`: to be somebody for reading, an administrator for writing; `organization_member`: to be
-somebody. `admin`: to have come through the Unix socket.
+somebody. `admin`: to have come through the Unix socket. `metrics`: that, or the token that the settings hold for it.
 """
 
 PEER_KEY = "peer"
 """Where the server's protocol class puts the Unix peer, in the connection's state."""
 _OPT = "access"
 _READING = frozenset({"GET", "HEAD"})
+_METRICS_READER = object()
+"""Who has come with the token for metrics, in the place of a principal."""
 
 
 def access(needed: Access) -> dict[str, Any]:
@@ -43,6 +46,11 @@ def access_of(handler: BaseRouteHandler) -> Access | None:
     return marker
 
 
+def is_reading(scope: Scope) -> bool:
+    """Whether a request only reads."""
+    return scope["method"] in _READING  # type: ignore[typeddict-item] # only HTTP routes here
+
+
 class Authentication(ASGIMiddleware):
     """Puts the principal into `scope["user"]`, or answers 401.
 
@@ -52,8 +60,9 @@ class Authentication(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, accounts: AccountService) -> None:
+    def __init__(self, accounts: AccountService, metrics_token: str | None = None) -> None:
         self._accounts = accounts
+        self._metrics_digest = digest(metrics_token) if metrics_token else None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Authenticate, then go on."""
@@ -61,12 +70,17 @@ class Authentication(ASGIMiddleware):
             scope["user"] = await self._authenticate(scope)
         await next_app(scope, receive, send)
 
-    async def _authenticate(self, scope: Scope) -> Principal:
+    def _opens_metrics(self, token: str) -> bool:
+        return self._metrics_digest is not None and is_same_digest(self._metrics_digest, digest(token))
+
+    async def _authenticate(self, scope: Scope) -> object:
         header = next((value for name, value in scope["headers"] if name == b"authorization"), None)
         if header is not None:
             scheme, _, token = header.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer" or not token.strip():
                 raise UnauthenticatedError("the authorization header must be `Bearer <token>`")
+            if access_of(scope["route_handler"]) == "metrics" and self._opens_metrics(token.strip()):
+                return _METRICS_READER
             return await self._accounts.authenticate(token.strip())
         peer = scope["state"].get(PEER_KEY)
         if isinstance(peer, Peer):
@@ -82,14 +96,16 @@ def access_guard(workspaces: WorkspaceService) -> Guard:
         if needed == "public":
             return
         principal: Principal = connection.user
-        is_reading = connection.scope["method"] in _READING  # type: ignore[typeddict-item] # only HTTP routes here
+        reading = is_reading(connection.scope)
+        if needed == "metrics" and connection.user is _METRICS_READER:
+            return
         if needed == "workspace":
-            await _check_workspace(workspaces, principal, connection.path_params["workspace_id"], is_reading)
+            await _check_workspace(workspaces, principal, connection.path_params["workspace_id"], reading)
         elif needed in ("organization", "organization_member"):
             await _check_organization(workspaces, connection.path_params.get("organization_id"))
-            if needed == "organization" and not is_reading and workspaces.organization_role(principal) != "owner":
+            if needed == "organization" and not reading and workspaces.organization_role(principal) != "owner":
                 raise RefusedError("only administrators may change the organization")
-        elif needed == "admin":
+        elif needed in ("admin", "metrics"):
             if not principal.is_admin:
                 raise RefusedError(
                     "only administrators may do this", hint="run the command on the runtime's own machine"
@@ -101,13 +117,13 @@ def access_guard(workspaces: WorkspaceService) -> Guard:
 
 
 async def _check_workspace(
-    workspaces: WorkspaceService, principal: Principal, workspace_id: UUID, is_reading: bool
+    workspaces: WorkspaceService, principal: Principal, workspace_id: UUID, reading: bool
 ) -> None:
     role = await workspaces.role(principal, workspace_id)
     if role is None:
         # One answer for "is not there" and "is not yours": nobody learns of other people's workspaces.
         raise NotFoundError(f"there is no workspace `{workspace_id}`", code="workspace_not_found")
-    if role != "owner" and not is_reading:
+    if role != "owner" and not reading:
         raise RefusedError("you may look at this workspace, but not change or run anything in it")
 
 

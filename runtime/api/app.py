@@ -14,17 +14,27 @@ from runtime.api.controllers.admin import AdminController
 from runtime.api.controllers.authentication import AuthenticationController
 from runtime.api.controllers.configurations import ConfigurationController
 from runtime.api.controllers.deployments import DeploymentController
-from runtime.api.controllers.health import ActivationController, PingController
+from runtime.api.controllers.events import EventController
+from runtime.api.controllers.health import HealthController, MetricsController, PingController
 from runtime.api.controllers.hooks import HookCallController, HookController
 from runtime.api.controllers.identities import MeController, OrganizationController
+from runtime.api.controllers.keys import KeyController
 from runtime.api.controllers.logs import LogController
 from runtime.api.controllers.manifests import ManifestController
+from runtime.api.controllers.members import OrganizationMemberController, WorkspaceMemberController
 from runtime.api.controllers.runs import RunController
 from runtime.api.controllers.schedules import GraphController, IntervalController, ScheduleController
 from runtime.api.controllers.scripts import ScriptController
+from runtime.api.controllers.statistics import OrganizationStatisticsController, WorkspaceStatisticsController
+from runtime.api.controllers.summaries import SummaryController
 from runtime.api.controllers.workspaces import WorkspaceController
 from runtime.api.dependencies import provide
+from runtime.api.documenting import ErrorDocumentation
 from runtime.api.errors import EXCEPTION_HANDLERS
+from runtime.api.measuring import Measurements, Measuring
+from runtime.api.pace import BodyPace
+from runtime.api.pages.router import pages
+from runtime.api.revalidation import Revalidation
 from runtime.api.version import VERSION
 from runtime.dispatch.services import Services
 from runtime.settings import Settings
@@ -41,7 +51,12 @@ def create_app(services: Services, settings: Settings) -> Litestar:
             PingController,
             MeController,
             OrganizationController,
+            OrganizationMemberController,
+            OrganizationStatisticsController,
             WorkspaceController,
+            WorkspaceMemberController,
+            WorkspaceStatisticsController,
+            EventController,
             DeploymentController,
             ConfigurationController,
             ManifestController,
@@ -52,17 +67,27 @@ def create_app(services: Services, settings: Settings) -> Litestar:
             GraphController,
             RunController,
             LogController,
+            SummaryController,
             AdminController,
+            KeyController,
         ],
     )
+    measurements, revalidation = Measurements(), Revalidation(services.feed)
+    token = settings.metrics.token
     auth = Router(path=AUTH_PREFIX, route_handlers=[PingController, AuthenticationController])
     return Litestar(
-        route_handlers=[api, auth, ActivationController, HookCallController],
-        dependencies=provide(services, settings),
-        middleware=[Authentication(services.accounts)],
+        route_handlers=[api, auth, pages(), HookCallController, HealthController, MetricsController],
+        dependencies=provide(services, settings, measurements),
+        middleware=[
+            Measuring(measurements),
+            BodyPace(),
+            Authentication(services.accounts, token and token.get_secret_value()),
+            revalidation,
+        ],
+        before_request=revalidation.before_request,
         guards=[access_guard(services.workspaces)],
         exception_handlers=EXCEPTION_HANDLERS,
-        plugins=[PydanticPlugin(exclude_none=True)],
+        plugins=[PydanticPlugin(exclude_none=True), ErrorDocumentation()],
         openapi_config=_openapi(),
         request_max_body_size=_BODY_BYTES,
         logging_config=None,
@@ -73,13 +98,15 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="dlt-runtime",
         version=VERSION,
-        description="The API of dlt-runtime 0.26.1 and, under `/v1/admin`, this runtime's own additions.",
+        description="The API of dlt-runtime 0.26.1 and this runtime's own additions, whose tags say so.",
         use_handler_docstrings=True,
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
         ),
         security=[{"bearer": []}],
         # Documents only: the pages that render them would load scripts from elsewhere.
-        openapi_router=Router(path="/schema", route_handlers=[], opt=access("authenticated")),
+        openapi_router=Router(
+            path="/schema", route_handlers=[], opt=access("authenticated"), include_in_schema=False
+        ),
         render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
     )

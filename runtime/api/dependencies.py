@@ -7,6 +7,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter, SkipValidation
 
 from runtime.api.compatibility import StartingOnce
+from runtime.api.measuring import Measurements
 from runtime.dispatch import services as dispatch
 from runtime.domain import identities
 from runtime.settings import Settings as DaemonSettings
@@ -16,18 +17,24 @@ Services = NamedDependency[SkipValidation[dispatch.Services]]
 Principal = NamedDependency[SkipValidation[identities.Principal]]
 Settings = NamedDependency[SkipValidation[DaemonSettings]]
 Starting = NamedDependency[SkipValidation[StartingOnce]]
+Metrics = NamedDependency[SkipValidation[Measurements]]
+
+_FAR = 10**12  # beyond any list, and within the store's integers
 
 Limit = Annotated[int, QueryParameter(ge=0, le=1000, description="most items to answer with")]
-Offset = Annotated[int, QueryParameter(ge=0, description="how many items to pass over")]
+Offset = Annotated[int, QueryParameter(ge=0, le=_FAR, description="how many items to pass over")]
 
 
-def provide(services: dispatch.Services, settings: DaemonSettings) -> dict[str, Provide]:
+def provide(
+    services: dispatch.Services, settings: DaemonSettings, measurements: Measurements
+) -> dict[str, Provide]:
     """The dependencies of an application."""
     starting = StartingOnce()
     return {
         "services": Provide(lambda: services, sync_to_thread=False),
         "settings": Provide(lambda: settings, sync_to_thread=False),
         "starting": Provide(lambda: starting, sync_to_thread=False),
+        "metrics": Provide(lambda: measurements, sync_to_thread=False),
         "principal": Provide(_principal, sync_to_thread=False),
     }
 

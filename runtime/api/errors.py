@@ -1,4 +1,4 @@
-"""Every error as one shape of body: `{"status_code", "detail", "extra"?}`; the only place that knows statuses.
+"""Every error as one shape of body: `{"status_code", "detail", "extra"}`; the only place that knows statuses.
 
 The public client shows `detail`, which must be a string, and fails on an `extra` that is null.
 """
@@ -24,7 +24,7 @@ from runtime.wire.errors import ErrorResponse
 
 log = structlog.get_logger()
 
-_STATUSES: dict[type[JobRuntimeError], int] = {
+_STATUSES: dict[type[BaseException], int] = {
     InvalidError: 400,
     UnauthenticatedError: 401,
     RefusedError: 403,
@@ -35,18 +35,27 @@ _STATUSES: dict[type[JobRuntimeError], int] = {
 _INTERNAL = "something went wrong inside the runtime; its log says what"
 
 
+_CODES = {404: "not_found", 405: "method_not_allowed", 408: "too_slow", 413: "too_large", 429: "too_many_requests"}
+_UNFINISHED = frozenset({408, 413})
+"""Answered while the body is still coming: the rest of it is not waited for."""
+
+
+def status_of(error: BaseException) -> int:
+    """The status that an exception is answered with."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return next((_STATUSES[family] for family in type(error).__mro__ if family in _STATUSES), 500)
+
+
 def _answer(
-    status_code: int,
-    detail: str,
-    extra: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
+    status_code: int, detail: str, extra: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response[dict[str, Any]]:
-    body = ErrorResponse(status_code=status_code, detail=detail, extra=dict(extra) if extra else None)
+    body = ErrorResponse(status_code=status_code, detail=detail, extra=dict(extra))
     return Response(body.to_wire(), status_code=status_code, headers=headers, media_type="application/json")
 
 
 def _expected(request: Request[Any, Any, Any], error: JobRuntimeError) -> Response[dict[str, Any]]:
-    status_code = next((_STATUSES[family] for family in type(error).__mro__ if family in _STATUSES), 500)
+    status_code = status_of(error)
     if status_code >= 500:
         log.error(error.message, action="request", path=request.url.path, code=error.code, exc_info=error.__cause__)
     extra = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
@@ -74,7 +83,8 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
     detail = error.detail
     if isinstance(error, NotFoundException):
         detail = f"there is nothing at `{request.url.path}`"
-    return _answer(error.status_code, detail, headers=error.headers)
+    headers = {**(error.headers or {}), **({"Connection": "close"} if error.status_code in _UNFINISHED else {})}
+    return _answer(error.status_code, detail, {"code": _CODES.get(error.status_code, "request")}, headers)
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

@@ -7,22 +7,26 @@ from zoneinfo import ZoneInfo
 from runtime.dispatch.jobs import JobView, Triggered
 from runtime.dispatch.manifests import Deployed
 from runtime.dispatch.runs import Cancelled, RunView
-from runtime.domain.identities import Organization, User, Workspace
+from runtime.domain.identities import Member, Organization, User, Workspace
 from runtime.domain.jobs import Job, JobDefinition, JobVersion
 from runtime.domain.packages import Configuration, Deployment, PackageFile
 from runtime.domain.runs import Run, RunStatus
 from runtime.domain.schedules import describe_schedule
+from runtime.domain.summaries import PipelineSummary
 from runtime.store.credentials import MachineToken
 from runtime.wire.admin import TokenResponse, UserResponse
 from runtime.wire.identities import OrganizationResponse, WorkspaceResponse
 from runtime.wire.jobs import DetailedScriptResponse, ScriptResponse, ScriptVersionResponse, TriggeredJob
 from runtime.wire.manifests import DeployManifestResponse, UpdatedScript
+from runtime.wire.members import OrganizationMemberResponse, WorkspaceMemberResponse
 from runtime.wire.packages import ConfigurationResponse, DeploymentResponse, FilesManifest, PackageFileItem
 from runtime.wire.run_details import DetailedRunResponse
-from runtime.wire.runs import BulkCancelResponse, CancelledRunInfo, RunResponse
+from runtime.wire.runs import BulkCancelResponse, CancelledRunInfo, PipelineRunSummaryResponse, RunResponse
 
 _PROVIDER = "local"  # jobs run on this machine, whatever provider a definition wishes for
 _FILES_ENGINE = 1
+PUBLIC_PREFIX = "/public"
+"""Below it the apps of public links will be served, each under its secret."""
 
 
 def organization(item: Organization) -> OrganizationResponse:
@@ -56,6 +60,17 @@ def user(item: User) -> UserResponse:
         disabled=item.disabled_at is not None,
         date_added=item.created_at,
     )
+
+
+def workspace_member(item: Member) -> WorkspaceMemberResponse:
+    """A member of a workspace."""
+    return WorkspaceMemberResponse(user_id=item.user.id, email=item.user.email, role=item.role)
+
+
+def organization_member(item: User) -> OrganizationMemberResponse:
+    """A member of the organization; accounts of the machine own it."""
+    role = "member" if item.local_uid is None else "owner"
+    return OrganizationMemberResponse(user_id=item.id, identity_id=item.id, email=item.email, role=role)
 
 
 def machine_token(item: MachineToken) -> TokenResponse:
@@ -102,10 +117,15 @@ def script(item: Job, profile: str | None = None) -> ScriptResponse:
     return ScriptResponse(**_script(item, profile))
 
 
-def detailed_script(view: JobView) -> DetailedScriptResponse:
-    """A job with its newest run and its schedule."""
+def shown_script(view: JobView, base_url: str) -> ScriptResponse:
+    """A job with its schedule and its public link."""
+    return ScriptResponse(**_script(view.job, view.profile), **_clocked(view), **_published(view, base_url))
+
+
+def detailed_script(view: JobView, base_url: str) -> DetailedScriptResponse:
+    """A job with its schedule, its public link and its newest run."""
     last_run = run(view.last_run, view.job.version) if view.last_run else None
-    return DetailedScriptResponse(**_script(view.job, view.profile), **_clocked(view), last_run=last_run)
+    return DetailedScriptResponse(**dict(shown_script(view, base_url)), last_run=last_run)
 
 
 def script_version(version: JobVersion) -> ScriptVersionResponse:
@@ -131,8 +151,15 @@ def run(item: Run, version: JobVersion, status: RunStatus | None = None) -> RunR
 def detailed_run(view: RunView, status: RunStatus | None = None) -> DetailedRunResponse:
     """A run with its job."""
     return DetailedRunResponse(
-        **_run(view.run, view.version, status), script=script(view.job, profile=view.run.profile)
+        **_run(view.run, view.version, status),
+        script=script(view.job, profile=view.run.profile),
+        pipeline_run_summaries=[summary(item) for item in view.summaries] or None,
     )
+
+
+def summary(item: PipelineSummary) -> PipelineRunSummaryResponse:
+    """What a pipeline said of itself."""
+    return PipelineRunSummaryResponse(**dict(item))
 
 
 def triggered(item: Triggered) -> TriggeredJob:
@@ -220,6 +247,11 @@ def _clocked(view: JobView) -> dict[str, Any]:
         "schedule_override": view.schedule.override,
         "schedule_in_words": words or None,
     }
+
+
+def _published(view: JobView, base_url: str) -> dict[str, Any]:
+    secret = view.public_secret
+    return {"public_secret": secret, "public_url": f"{base_url}{PUBLIC_PREFIX}/{secret}/" if secret else None}
 
 
 def _defined(version: JobVersion) -> dict[str, Any]:

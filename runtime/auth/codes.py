@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+import string
 
 # No vowels, so no words; nothing that is taken for something else (0 O, 1 I L, U V).
 _LETTERS = "BCDFGHJKMNPQRSTVWXZ"
 _DIGITS = "23456789"
 _HALF = 4
+_SECRET_BYTES = 32
 
 
 def new_secret() -> str:
@@ -14,7 +16,12 @@ def new_secret() -> str:
 
     In hexadecimal: clients put a device code on a command line, where a leading dash would make an option of it.
     """
-    return secrets.token_hex(32)
+    return secrets.token_hex(_SECRET_BYTES)
+
+
+def is_secret(text: str) -> bool:
+    """Whether a text can be a secret that `new_secret` has made."""
+    return len(text) == 2 * _SECRET_BYTES and set(text) <= set(string.hexdigits)
 
 
 def digest(secret: str) -> bytes:

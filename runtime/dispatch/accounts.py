@@ -1,9 +1,9 @@
 """Who is asking, and how people and machines come by their credentials.
 
-A person logs in by the device flow: a client shows a user code, an administrator approves it on the machine, the
-client's next poll yields an access token (a JWT, an hour) and a refresh token (a month, exchanged at each use). A CI
-machine gets one long-lived access token for one workspace. Administrators come through the Unix socket, where the
-kernel says who they are, and need none of this.
+A person logs in by the device flow: a client shows a user code, the person approves it on the page `/activate` or an
+administrator does on the machine, the client's next poll yields an access token (a JWT, an hour) and a refresh token
+(a month, exchanged at each use). A CI machine gets one long-lived access token for one workspace. Administrators come
+through the Unix socket, where the kernel says who they are, and need none of this.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from runtime.auth.codes import digest, is_same_digest, new_secret, new_user_code, normalise_user_code
+from runtime.auth.codes import digest, is_same_digest, new_secret, new_user_code
 from runtime.auth.peers import Peer, account_name, is_administrator
 from runtime.auth.tokens import AccessToken, TokenSigner
+from runtime.dispatch.approvals import find_waiting
 from runtime.dispatch.clock import Clock, system_clock
 from runtime.dispatch.people import LOCAL_DOMAIN, check_email, named_user, only_user
 from runtime.dispatch.workspaces import find_named_workspace
@@ -28,13 +29,14 @@ from runtime.errors import (
     UnavailableError,
 )
 from runtime.settings import AuthSettings
-from runtime.store import audit, credentials, identities, workspaces
+from runtime.store import audit, credentials, identities, logins, workspaces
 from runtime.store.credentials import DeviceLogin, MachineToken, RefreshToken
 from runtime.store.database import Connection, Database
 
 POLL_INTERVAL_SECONDS = 2
 MOST_PENDING_LOGINS = 10_000
 """Anybody may begin a login, so what that costs the database is bounded; the rate limit keeps one client below it."""
+_LONGEST_CLIENT = 100
 
 log = structlog.get_logger()
 
@@ -104,8 +106,12 @@ class AccountService:
             raise RefusedError(f"the user `{user.email}` is disabled")
         return Principal(user=user, is_admin=True)
 
-    async def start_login(self) -> StartedLogin:
+    async def start_login(self, address: str | None = None, client: str | None = None) -> StartedLogin:
         """Begin a device login.
+
+        Args:
+            address: Where it is asked for, None for this machine's socket.
+            client: What the program calls itself; shown, shortened, to who approves.
 
         Raises:
             UnavailableError: too many logins are waiting already.
@@ -122,11 +128,12 @@ class AccountService:
             login = DeviceLogin(
                 device_code_digest=digest(device_code),
                 user_code=user_code,
-                user_id=None,
+                created_at=now,
                 expires_at=now + timedelta(seconds=self._settings.device_code_seconds),
-                redeemed_at=None,
+                address=address,
+                client=client and client[:_LONGEST_CLIENT],
             )
-            await credentials.add_device_login(connection, login, now)
+            await credentials.add_device_login(connection, login)
         return StartedLogin(device_code, user_code, POLL_INTERVAL_SECONDS)
 
     async def finish_login(self, device_code: str) -> Session:
@@ -134,7 +141,7 @@ class AccountService:
 
         Raises:
             RefusedError: nobody has approved it yet; ask again.
-            InvalidError: unknown, expired, used already, or its user may not log in; asking again is of no use.
+            InvalidError: unknown, expired, denied, used already, or its user may not log in; asking again is of no use.
         """
         now = self._clock()
         code_digest = digest(device_code)
@@ -158,22 +165,13 @@ class AccountService:
         Raises:
             NotFoundError: no such login waits, or there is no such user.
             InvalidError: no email was given and there are several users.
-            ConflictError: the login was approved before.
+            ConflictError: the login was approved or denied before.
         """
-        code = normalise_user_code(user_code)
         now = self._clock()
         async with self._database.transaction() as connection:
-            login = await credentials.find_device_login_by_user_code(connection, code)
-            if login is None or login.expires_at <= now:
-                raise NotFoundError(
-                    f"no login is waiting with the code `{code}`",
-                    code="login_not_found",
-                    hint=f"codes live {self._settings.device_code_seconds // 60} minutes; begin the login again",
-                )
-            if login.user_id is not None:
-                raise ConflictError(f"the login `{code}` has been approved already", code="login_approved")
+            login = await find_waiting(connection, user_code, now)
             user = await (named_user(connection, email) if email else only_user(connection))
-            await credentials.approve_device_login(connection, code, user.id)
+            await credentials.approve_device_login(connection, login.user_code, user.id)
             await audit.record(
                 connection, at=now, user_id=principal.user.id, action="login.approve", subject=user.email
             )
@@ -219,6 +217,7 @@ class AccountService:
         async with self._database.transaction() as connection:
             if everywhere:
                 await credentials.revoke_refresh_tokens_of(connection, token.user_id, now)
+                await logins.delete_sessions_of(connection, token.user_id)
             else:
                 await credentials.revoke_family(connection, token.family_id, now)
             await audit.record(
@@ -371,6 +370,8 @@ def _check_pending(login: DeviceLogin | None, now: datetime) -> UUID:
     """The user of a login that can be finished."""
     if login is None or login.expires_at <= now or login.redeemed_at is not None:
         raise InvalidError("this login has expired or was used already", code="login_expired", hint="log in again")
+    if login.denied_at is not None:
+        raise InvalidError("this login was denied", code="login_denied")
     if login.user_id is None:
         raise RefusedError("this login waits for its approval", code="authorization_pending")
     return login.user_id

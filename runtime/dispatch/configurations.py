@@ -37,38 +37,38 @@ class ConfigurationService:
             InvalidError: the archive is refused; nothing is stored.
         """
         size = archive.stat().st_size
-        identifier = uuid4()
         with tempfile.TemporaryDirectory(dir=self._scratch) as folder:
             package = await asyncio.to_thread(
                 unpack_archive, archive, Path(folder), self._limits, self._limits.configuration_bytes
             )
             check_configuration_paths(package.files)
-            sealed = await asyncio.to_thread(self._seal, identifier, package, Path(folder))
-        async with self._database.transaction() as connection:
-            latest = await store.latest_configuration(connection, workspace_id)
-            if latest and latest.content_hash == package.content_hash:
-                return latest
-            configuration = Configuration(
-                id=identifier,
-                workspace_id=workspace_id,
-                version=latest.version + 1 if latest else 1,
-                content_hash=package.content_hash,
-                file_count=len(package.files),
-                size_bytes=size,
-                profiles=tuple(profiles_present(file.relative_path for file in package.files)),
-                created_by=principal.user.id,
-                created_at=self._clock(),
-            )
-            await store.add_configuration(connection, configuration, sealed)
-            await audit.record(
-                connection,
-                at=configuration.created_at,
-                user_id=principal.user.id,
-                workspace_id=workspace_id,
-                action="configuration.create",
-                subject=str(configuration.id),
-                detail={"version": configuration.version},
-            )
+            async with self._database.transaction() as connection:
+                latest = await store.latest_configuration(connection, workspace_id)
+                if latest and latest.content_hash == package.content_hash:
+                    return latest
+                configuration = Configuration(
+                    id=uuid4(),
+                    workspace_id=workspace_id,
+                    version=latest.version + 1 if latest else 1,
+                    content_hash=package.content_hash,
+                    file_count=len(package.files),
+                    size_bytes=size,
+                    profiles=tuple(profiles_present(file.relative_path for file in package.files)),
+                    created_by=principal.user.id,
+                    created_at=self._clock(),
+                )
+                # Within the transaction: a rotation of the key must find this content, or happen before it is sealed.
+                sealed = await asyncio.to_thread(self._seal, configuration.id, package, Path(folder))
+                await store.add_configuration(connection, configuration, sealed)
+                await audit.record(
+                    connection,
+                    at=configuration.created_at,
+                    user_id=principal.user.id,
+                    workspace_id=workspace_id,
+                    action="configuration.create",
+                    subject=str(configuration.id),
+                    detail={"version": configuration.version},
+                )
         return configuration
 
     async def latest(self, workspace_id: UUID) -> Configuration:

@@ -12,13 +12,14 @@ from runtime.auth.codes import digest, is_same_digest, new_secret
 from runtime.dispatch.changes import PENDING_RUNS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.jobs import find_job, find_startable
+from runtime.dispatch.lookup import uuid_or_text
 from runtime.dispatch.starting import Started, start_job
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job
 from runtime.domain.starting import StartRequest
 from runtime.domain.triggers import parse_trigger
 from runtime.errors import ConflictError, NotFoundError, UnauthenticatedError
-from runtime.store import audit, workspaces
+from runtime.store import audit
 from runtime.store import hooks as store
 from runtime.store import jobs as job_store
 from runtime.store.database import Connection, Database
@@ -165,22 +166,19 @@ def _webhooks(job: Job) -> dict[str, str]:
 async def _open(connection: Connection, workspace: str, path: str, secret: str) -> tuple[Job, str, HookToken]:
     """The job that a secret opens at a path, the trigger of that path, and the token."""
     given = digest(secret)
-    wanted = path.strip("/")
-    found: tuple[Job, str, HookToken] | None = None
-    for known in await workspaces.all_workspaces(connection):
-        if workspace not in (known.name, str(known.id)):
+    tokens = await store.live_tokens(connection, uuid_or_text(workspace))
+    # All are compared, so that the time does not tell which was nearest.
+    matching = [token for token in tokens if is_same_digest(token.digest, given)]
+    found = await job_store.jobs_by_id(connection, [token.job_id for token in matching])
+    for token in matching:
+        job = found[token.job_id]
+        trigger = _webhooks(job).get(path.strip("/"))
+        if trigger is None:
             continue
-        for job in await job_store.all_jobs(connection, known.id):
-            trigger = _webhooks(job).get(wanted)
-            for token in await store.tokens_of(connection, job.id) if trigger is not None else ():
-                # Every token is compared, so that the time tells nothing.
-                if is_same_digest(token.digest, given) and token.revoked_at is None and trigger is not None:
-                    found = job, trigger, token
-    if found is None:
-        raise UnauthenticatedError("no hook opens with this token here", code="hook_token")
-    if found[0].archived_at is not None:
-        raise ConflictError(f"job `{found[0].job_ref}` is archived", code="job_archived")
-    return found
+        if job.archived_at is not None:
+            raise ConflictError(f"job `{job.job_ref}` is archived", code="job_archived")
+        return job, trigger, token
+    raise UnauthenticatedError("no hook opens with this token here", code="hook_token")
 
 
 def _without_secrets(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from runtime.domain.starting import StartRequest
 from runtime.domain.ticks import next_tick
 from runtime.domain.triggers import match_selectors, parse_trigger, pick_trigger
 from runtime.errors import ConflictError, InvalidError, NotFoundError
-from runtime.store import audit, packages, runs, schedules
+from runtime.store import audit, packages, public_links, runs, schedules
 from runtime.store import jobs as store
 from runtime.store.database import Connection, Database
 from runtime.store.paging import Page
@@ -27,13 +27,17 @@ from runtime.store.schedules import Schedule, Timer
 
 @dataclass(frozen=True)
 class JobView:
-    """A job as shown: with the profile it would run with now, its newest run, and what the clock will do."""
+    """A job as shown: with the profile it would run with now, its newest run, and what the clock will do.
+
+    `public_secret` is part of its public link, where it has one.
+    """
 
     job: Job
     profile: str
     last_run: Run | None
     schedule: Schedule = field(default_factory=Schedule)
     next_tick_at: datetime | None = None
+    public_secret: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,22 @@ class JobService:
             latest = await runs.latest_runs(connection, workspace_id)
             profiles = await _profiles(connection, workspace_id)
             clocks = await _clocks(connection, workspace_id)
-        return Page([_view(job, latest.get(job.id), profiles, clocks) for job in page.items], page.total)
+            links = await public_links.links_of(connection, workspace_id)
+        items = [_view(job, latest.get(job.id), profiles, clocks, links.get(job.id)) for job in page.items]
+        return Page(items, page.total)
+
+    async def several(self, workspace_id: UUID, job_ids: Sequence[UUID]) -> Sequence[JobView]:
+        """Those of these jobs that the workspace has."""
+        async with self._database.read() as connection:
+            found = await store.jobs_by_id(connection, job_ids)
+            latest = {job_id: await runs.latest_run(connection, workspace_id, job_id) for job_id in found}
+            profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, workspace_id)
+            links = await public_links.links_of(connection, workspace_id)
+        return [
+            _view(job, latest[job.id], profiles, clocks, links.get(job.id))
+            for job in found.values()
+            if job.workspace_id == workspace_id
+        ]
 
     async def get(self, workspace_id: UUID, id_or_ref: str) -> JobView:
         """One job by identifier or reference.
@@ -91,7 +110,8 @@ class JobService:
             job = await find_job(connection, workspace_id, id_or_ref)
             last = await runs.latest_run(connection, workspace_id, job.id)
             profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, workspace_id)
-        return _view(job, last, profiles, clocks)
+            links = await public_links.links_of(connection, workspace_id)
+        return _view(job, last, profiles, clocks, links.get(job.id))
 
     async def versions(self, workspace_id: UUID, id_or_ref: str, limit: int, offset: int) -> Page[JobVersion]:
         """The versions of a job, newest first."""
@@ -153,19 +173,42 @@ class JobService:
         return triggered
 
     async def start(
-        self, principal: Principal, workspace_id: UUID, id_or_ref: str, trigger: str, request: TriggerInput
+        self,
+        principal: Principal,
+        workspace_id: UUID,
+        job_or_secret: str,
+        trigger: str,
+        request: TriggerInput,
+        *,
+        when_not_running: bool = False,
     ) -> Triggered:
         """Start one job by one of its triggers.
 
+        Args:
+            job_or_secret: Its identifier, its reference, or the secret of its public link.
+            when_not_running: Answer with the newest active run, if the job has one, and start nothing.
+
         Raises:
+            NotFoundError: there is no such job.
             InvalidError: the job has no such trigger.
         """
         async with self._database.transaction() as connection:
-            job = await find_startable(connection, workspace_id, id_or_ref)
+            job = await find_startable(connection, workspace_id, await _opened_by(connection, job_or_secret))
             triggers = job.version.definition.triggers
             if trigger not in triggers:
                 raise InvalidError(f"`{trigger}` is no trigger of `{job.job_ref}`", code="trigger_unknown")
+            if when_not_running and (active := await runs.active_runs(connection, job.id)):
+                return Triggered(job, active[-1].trigger, (trigger,), "triggered", active[-1])
             started = await start_job(connection, job, _request(principal, request, trigger), self._clock())
+            await audit.record(
+                connection,
+                at=self._clock(),
+                user_id=principal.user.id,
+                workspace_id=workspace_id,
+                action="job.trigger",
+                subject=job.job_ref,
+                detail={"runs": [str(started.run.id)] if started.run else []},
+            )
         self._changes.announce(workspace_id, PENDING_RUNS)
         return _triggered(started, trigger, (trigger,))
 
@@ -196,6 +239,13 @@ async def find_job(connection: Connection, workspace_id: UUID, id_or_ref: str) -
     if found is None:
         raise NotFoundError(f"there is no job `{id_or_ref}` in this workspace", code="job_not_found")
     return found
+
+
+async def _opened_by(connection: Connection, job_or_secret: str) -> str:
+    """The identifier of the job whose public link has this secret, else the text as it came."""
+    secret = uuid_or_text(job_or_secret)
+    job_id = await public_links.find_job_of_link(connection, secret) if isinstance(secret, UUID) else None
+    return str(job_id or job_or_secret)
 
 
 async def find_startable(connection: Connection, workspace_id: UUID, id_or_ref: str) -> Job:
@@ -267,7 +317,9 @@ async def _clocks(connection: Connection, workspace_id: UUID) -> _Clocks:
     )
 
 
-def _view(job: Job, last_run: Run | None, profiles: tuple[str, ...], clocks: _Clocks) -> JobView:
+def _view(
+    job: Job, last_run: Run | None, profiles: tuple[str, ...], clocks: _Clocks, public_secret: UUID | None
+) -> JobView:
     definition = job.version.definition
     profile = choose_profile(definition.entry_point.job_type, definition.required_profile, profiles)
     schedule = clocks.schedules[job.id]
@@ -277,7 +329,7 @@ def _view(job: Job, last_run: Run | None, profiles: tuple[str, ...], clocks: _Cl
             timer = clocks.timers.get((job.id, trigger))
             if timer and (tick := timer_tick(timer, definition)):
                 upcoming.append(tick)
-    return JobView(job, profile, last_run, schedule, min(upcoming, default=None))
+    return JobView(job, profile, last_run, schedule, min(upcoming, default=None), public_secret)
 
 
 def timer_tick(timer: Timer, definition: JobDefinition) -> datetime | None:

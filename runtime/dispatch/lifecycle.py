@@ -22,6 +22,7 @@ from runtime.dispatch.preparation import Preparation
 from runtime.dispatch.program_log import ProgramLog
 from runtime.dispatch.settling import settle
 from runtime.domain.jobs import JobDefinition
+from runtime.domain.masking import hiding_all
 from runtime.domain.runs import FINAL_STATUSES, Run, RunEnd, RunStatus, judge_end
 from runtime.errors import JobRuntimeError
 from runtime.runner.launch import UNRELEASED_EXIT_CODE, LiveProcess
@@ -73,17 +74,34 @@ class Lifecycle:
         if run.is_final:
             return
         definition = await self._preparation.definition(run)
-        end: RunEnd | None = None
-        if row.pid is not None:  # a daemon before this one had started it
-            end = await self._resume(run, row, definition, stop)
-        if end is None:
-            end = await self._run(run, definition, stop)
+        try:
+            masker = await self._preparation.masker(run)
+        except JobRuntimeError as error:
+            if row.pid is None:
+                await self._settle(run_id, RunEnd(status="failed", reason=error.message))
+                return
+            # The job has its secrets already and may go on printing them.
+            log.warning("a run's secrets cannot be read", action="run.mask", run_id=str(run_id), error=error.message)
+            masker = hiding_all("its secrets cannot be read")
+        if masker.withheld is not None:
+            self._note(run_id, f"the log of this run is withheld: {masker.withheld}")
+        with self._writer.masking(run_id, masker):
+            end = await self._see_through(run, row, definition, stop)
         if end is not None:
             await self._settle(run_id, end)
 
     async def give_up(self, run_id: UUID) -> None:
         """End a run that the daemon failed at, so that nobody waits for it."""
         await self._settle(run_id, RunEnd(status="failed", reason="internal error of the runtime; see its own log"))
+
+    async def _see_through(
+        self, run: Run, row: LiveRun, definition: JobDefinition, stop: asyncio.Event
+    ) -> RunEnd | None:
+        if row.pid is not None:  # a daemon before this one had started it
+            end = await self._resume(run, row, definition, stop)
+            if end is not None:
+                return end
+        return await self._run(run, definition, stop)
 
     async def _resume(self, run: Run, row: LiveRun, definition: JobDefinition, stop: asyncio.Event) -> RunEnd | None:
         """Watch a process that an earlier daemon started; None if it never got the order to begin."""
@@ -108,7 +126,7 @@ class Lifecycle:
             process = await self._release(begun, definition, prepared)
         except JobRuntimeError as error:
             await self._say(run.id, f"{error.message} ({error.hint})" if error.hint else error.message)
-            return RunEnd(status="failed", reason=error.message)
+            return RunEnd(status="failed", reason=self._writer.masker_of(run.id).mask_text(error.message))
         return await self._watch(run, process, definition, stop)
 
     async def _prepare(self, run: Run, definition: JobDefinition) -> PreparedRun:

@@ -5,13 +5,15 @@ so a hundred talkative runs cost no more commits than one, and a quiet run's lin
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from runtime.dispatch.changes import Changes
 from runtime.dispatch.clock import Clock
 from runtime.domain.logs import LogPhase
+from runtime.domain.masking import NO_SECRETS, Masker
 from runtime.store.database import Database
 from runtime.store.logs import append_lines
 
@@ -34,15 +36,35 @@ class LogWriter:
         self._clock = clock
         self._waiting: list[_Batch] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._maskers: dict[UUID, Masker] = {}
+
+    @contextmanager
+    def masking(self, run_id: UUID, masker: Masker) -> Iterator[None]:
+        """Mask the run's lines for as long as this is open."""
+        self._maskers[run_id] = masker
+        try:
+            yield
+        finally:
+            del self._maskers[run_id]
+
+    def masker_of(self, run_id: UUID) -> Masker:
+        """What masks the run's lines at present."""
+        return self._maskers.get(run_id, NO_SECRETS)
 
     def append(
         self, run_id: UUID, phase: LogPhase, lines: Sequence[str], *, read_bytes: int = 0
     ) -> asyncio.Future[None]:
         """Take lines of a live run; the future is done once they are stored.
 
+        Lines of the phase `setup` are masked here. Those of `program` have been: where they are cut out of a stream,
+        since one by one would be too late.
+
         Args:
             read_bytes: How many bytes of the run's log file these lines stand for.
         """
+        if phase == "setup":
+            masker = self.masker_of(run_id)
+            lines = [masker.mask_text(line) for line in lines]
         batch = _Batch(run_id, phase, lines, read_bytes)
         self._waiting.append(batch)
         if self._flushing is None:

@@ -12,7 +12,7 @@ from runtime.dispatch.starting import start_batch
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobDefinition, JobVersion, hash_definition, normalise_definition
 from runtime.domain.reconcile import Plan, reconcile
-from runtime.domain.schedules import clock_triggers, override_survives
+from runtime.domain.schedules import clock_of, clock_triggers, override_survives
 from runtime.domain.starting import StartRequest
 from runtime.store import audit, schedules, workspaces
 from runtime.store import jobs as store
@@ -25,12 +25,16 @@ WORKSPACE_MODULE = "__deployment__"
 
 @dataclass(frozen=True)
 class ManifestInput:
-    """A deployment manifest as sent; `deployment_module` None marks an ad-hoc deploy."""
+    """A deployment manifest as sent; `deployment_module` None marks an ad-hoc deploy.
+
+    `owning_module` is the module that the jobs of an ad-hoc deploy say they belong to.
+    """
 
     engine_version: int
     jobs: Sequence[Mapping[str, Any]]
     deployment_module: str | None = None
     description: str | None = None
+    owning_module: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,9 @@ class ManifestService:
             if previous and not override_survives(previous.definition, definition):
                 schedule = await schedules.find_schedule(connection, job.id)
                 await schedules.save_schedule(connection, job.id, schedule.model_copy(update={"override": None}))
+                declared = clock_of(definition.declared_triggers)
+                if schedule.override is not None and declared is not None:
+                    await schedules.restart_timer(connection, job.id, declared.text, now)
 
     async def _start_deployment_jobs(
         self,
@@ -177,7 +184,9 @@ def _succeed(
         engine_version=manifest.engine_version,
         definition=definition,
         definition_hash=hash_definition(definition.raw),
-        deployment_module=manifest.deployment_module or (present.version.deployment_module if present else None),
+        deployment_module=manifest.deployment_module
+        or manifest.owning_module
+        or (present.version.deployment_module if present else None),
         created_by=user_id,
         created_at=now,
     )

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from runtime.dispatch.configurations import seal_context
 from runtime.dispatch.lookup import require
+from runtime.dispatch.settings_files import SettingsFile, SettingsFiles
 from runtime.domain.jobs import JobDefinition, JobVersion
+from runtime.domain.masking import NO_SECRETS, Masker
 from runtime.domain.packages import Configuration, Deployment
-from runtime.domain.profiles import files_for_profile
 from runtime.domain.requirements import environment_spec
 from runtime.domain.runs import Run
 from runtime.environments.builder import Environment, EnvironmentBuilder
-from runtime.packages.archive import configuration_source
 from runtime.packages.materialise import PackageCache, working_copy, write_settings, write_tree
 from runtime.packages.removal import remove_tree
-from runtime.packages.sealing import Sealer
 from runtime.store import hooks, jobs, packages
 from runtime.store.database import Database
 
@@ -43,17 +41,34 @@ class PreparedFiles:
 class Preparation:
     """Prepares and clears away the files of runs."""
 
-    def __init__(self, database: Database, state_dir: Path, environments: EnvironmentBuilder, sealer: Sealer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        state_dir: Path,
+        environments: EnvironmentBuilder,
+        settings_files: SettingsFiles,
+        *,
+        masks_secrets: bool = True,
+    ) -> None:
         self._database = database
         self._runs = state_dir / "runs"
         self._data = state_dir / "data"
         self._environments = environments
         self._cache = PackageCache(state_dir / "cache" / "packages")
-        self._sealer = sealer
+        self._settings_files = settings_files
+        self._masks_secrets = masks_secrets
 
     async def definition(self, run: Run) -> JobDefinition:
         """The definition a run pinned (semantics J4)."""
         return (await self._pinned(run))[0].definition
+
+    async def masker(self, run: Run) -> Masker:
+        """What masks secrets in the run's log.
+
+        Raises:
+            StoreError: the secrets cannot be opened.
+        """
+        return await self._settings_files.masker(run) if self._masks_secrets else NO_SECRETS
 
     async def prepare(self, run: Run, report: Report) -> PreparedFiles:
         """Find or build the environment and lay the run's directories.
@@ -65,11 +80,11 @@ class Preparation:
             JobRuntimeError: the environment cannot be built, or the files cannot be written; the message is the
                 run's reason (semantics S6).
         """
-        version, deployment, configuration = await self._pinned(run)
+        version, deployment, _ = await self._pinned(run)
         definition = version.definition
         spec = environment_spec(deployment.requirements, definition.dependency_groups, definition.entry_point.launcher)
         environment = await self._environments.ensure(run.workspace_id, spec, report)
-        copy, scratch, state, data = await self._lay_files(run, deployment, configuration)
+        copy, scratch, state, data = await self._lay_files(run, deployment)
         return PreparedFiles(environment, copy, scratch, state, data, await self._lay_payload(run))
 
     def clear(self, run_id: UUID) -> None:
@@ -90,14 +105,12 @@ class Preparation:
                 ),
             )
 
-    async def _lay_files(
-        self, run: Run, deployment: Deployment, configuration: Configuration
-    ) -> tuple[Path, Path, Path, Path]:
+    async def _lay_files(self, run: Run, deployment: Deployment) -> tuple[Path, Path, Path, Path]:
         tree = await self._cache.ensure(deployment.id, lambda into: self._write_deployment(deployment.id, into))
-        settings = await self._settings(configuration, run.profile)
+        settings = await self._settings_files.visible_to(run)
         return await asyncio.to_thread(self._write, run, tree, settings)
 
-    def _write(self, run: Run, tree: Path, settings: list[tuple[str, bytes]]) -> tuple[Path, Path, Path, Path]:
+    def _write(self, run: Run, tree: Path, settings: list[SettingsFile]) -> tuple[Path, Path, Path, Path]:
         data = self._data / str(run.workspace_id) / run.profile
         self.clear(run.id)  # what a daemon that died left half-made
         place = self._runs / str(run.id)
@@ -126,16 +139,3 @@ class Preparation:
     async def _write_deployment(self, deployment_id: UUID, into: Path) -> None:
         async with self._database.read() as connection:
             await write_tree(packages.deployment_contents(connection, deployment_id), into)
-
-    async def _settings(self, configuration: Configuration, profile: str) -> list[tuple[str, bytes]]:
-        """Exactly the files a run of `profile` sees, opened (semantics J6); a link gives what it leads to."""
-        async with self._database.read() as connection:
-            sealed = await packages.configuration_files(connection, configuration.id)
-        files = {file.relative_path: (file, content) for file, content in sealed}
-        entries = [file for file, _ in sealed]
-
-        def unseal(path: str) -> bytes:
-            file, content = files[configuration_source(entries, path).relative_path]
-            return self._sealer.unseal(content, seal_context(configuration.id, file))
-
-        return [(path, unseal(path)) for path in files_for_profile(files, profile)]

@@ -1,4 +1,7 @@
-"""From a job's output file to stored lines: each byte once, in order, whichever daemon reads it (semantics S5)."""
+"""From a job's output file to stored lines: each byte once, in order, whichever daemon reads it (semantics S5).
+
+The file holds what the job wrote, secrets included, and goes when the run is settled; what is stored is masked.
+"""
 
 import asyncio
 from typing import Self
@@ -20,10 +23,10 @@ class ProgramLog:
         self._tail = tail
         self._run_id = run_id
         self._offset = offset
-        self._splitter = LineSplitter()
+        self._splitter = LineSplitter(writer.masker_of(run_id))
         self._ended = asyncio.Event()
         self.last_line = last_line
-        """The last line that is not blank, usually a traceback's conclusion (semantics S6)."""
+        """The last line that is not blank, masked, usually a traceback's conclusion (semantics S6)."""
 
     @classmethod
     async def open(cls, database: Database, writer: LogWriter, tail: LogTail, run_id: UUID) -> Self:

@@ -12,8 +12,9 @@ from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobVersion
 from runtime.domain.logs import LogLine
 from runtime.domain.runs import Run, RunStatus, check_transition
+from runtime.domain.summaries import PipelineSummary
 from runtime.errors import NotFoundError, UnavailableError
-from runtime.store import audit, jobs, logs
+from runtime.store import audit, hooks, jobs, logs, summaries
 from runtime.store import runs as store
 from runtime.store.database import Connection, Database
 from runtime.store.paging import Page
@@ -24,11 +25,12 @@ _CHUNKS_AT_ONCE = 200
 
 @dataclass(frozen=True)
 class RunView:
-    """A run with its job and the version of the definition that it pinned."""
+    """A run with its job, the version of the definition that it pinned, and what its pipelines said of themselves."""
 
     run: Run
     job: Job
     version: JobVersion
+    summaries: tuple[PipelineSummary, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class RunService:
         async with self._database.read() as connection:
             run = await _find(connection, workspace_id, run_id)
             return (await _views(connection, [run]))[0]
+
+    async def several(self, workspace_id: UUID, run_ids: Sequence[UUID]) -> Sequence[RunView]:
+        """Those of these runs that the workspace has."""
+        async with self._database.read() as connection:
+            found = [await store.find_run(connection, run_id) for run_id in run_ids]
+            return await _views(connection, [run for run in found if run and run.workspace_id == workspace_id])
 
     async def latest(self, workspace_id: UUID, job_id: UUID | None) -> RunView:
         """The newest run of the workspace, or of one job; NotFoundError if there is none."""
@@ -148,6 +156,7 @@ class RunService:
         changed: dict[str, Any] = {"status": following, "updated_at": now}
         if following == "cancelled":
             changed |= {"ended_at": now, "reason": "cancelled on request"}
+            await hooks.forget_payload(connection, run.id)
         else:
             await store.save_stop(connection, run.id, "cancel", now)
         await store.save_run(connection, run.model_copy(update=changed))
@@ -174,11 +183,12 @@ async def _find(connection: Connection, workspace_id: UUID, run_id: UUID) -> Run
 
 async def _views(connection: Connection, runs: Sequence[Run]) -> list[RunView]:
     by_id = await jobs.jobs_by_id(connection, list({run.job_id for run in runs}))
+    reported = await summaries.summaries_of(connection, [run.id for run in runs])
     views = []
     for run in runs:
         job = by_id[run.job_id]
         version = job.version
         if version.id != run.job_version_id:
             version = require(await jobs.find_version(connection, job.id, run.job_version_id), "the version is gone")
-        views.append(RunView(run, job, version))
+        views.append(RunView(run, job, version, reported.get(run.id, ())))
     return views

@@ -3,14 +3,23 @@
 from dataclasses import dataclass
 
 from runtime.dispatch.accounts import AccountService
+from runtime.dispatch.approvals import ApprovalService
 from runtime.dispatch.configurations import ConfigurationService
 from runtime.dispatch.deployments import DeploymentService
+from runtime.dispatch.feed import FeedService
+from runtime.dispatch.health import HealthService
 from runtime.dispatch.hooks import HookService
 from runtime.dispatch.intervals import IntervalService
 from runtime.dispatch.jobs import JobService
+from runtime.dispatch.keys import KeyService
 from runtime.dispatch.manifests import ManifestService
+from runtime.dispatch.members import MemberService
+from runtime.dispatch.publishing import PublishingService
 from runtime.dispatch.runs import RunService
 from runtime.dispatch.schedules import ScheduleService
+from runtime.dispatch.signing_in import SignInService
+from runtime.dispatch.statistics import StatisticsService
+from runtime.dispatch.summaries import SummaryService
 from runtime.dispatch.workspaces import WorkspaceService
 
 
@@ -19,6 +28,8 @@ class Services:
     """What the daemon can do."""
 
     accounts: AccountService
+    sign_in: SignInService
+    approvals: ApprovalService
     workspaces: WorkspaceService
     deployments: DeploymentService
     configurations: ConfigurationService
@@ -28,3 +39,10 @@ class Services:
     schedules: ScheduleService
     intervals: IntervalService
     hooks: HookService
+    keys: KeyService
+    members: MemberService
+    publishing: PublishingService
+    summaries: SummaryService
+    statistics: StatisticsService
+    feed: FeedService
+    health: HealthService

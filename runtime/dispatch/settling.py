@@ -97,13 +97,10 @@ async def _end_backfill(connection: Connection, job: Job) -> None:
 
 
 async def _start_followups(connection: Connection, upstream: Run, event: str, now: datetime) -> None:
-    live = {
-        job.job_ref: job
-        for job in await job_store.all_jobs(connection, upstream.workspace_id)
-        if job.archived_at is None
-    }
-    definitions = [job.version.definition for job in live.values()]
     request = StartRequest(trigger=f"{event}:{upstream.job_ref}", prev_run_id=upstream.id)
+    jobs = await job_store.live_jobs_naming(connection, upstream.workspace_id, request.trigger)
+    live = {job.job_ref: job for job in jobs}
+    definitions = [job.version.definition for job in jobs]
     followups = [(live[ref], request) for ref in live_trigger_refs(definitions, event, upstream.job_ref)]
     if followups:
         await start_batch(connection, upstream.workspace_id, followups, now)

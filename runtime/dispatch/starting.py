@@ -17,11 +17,15 @@ from runtime.domain.jobs import Job
 from runtime.domain.packages import Configuration, Deployment
 from runtime.domain.refresh import refresh_targets, run_refreshes
 from runtime.domain.runs import Run
+from runtime.domain.schedules import clock_triggers
 from runtime.domain.starting import Skip, Start, StartFacts, StartRequest, decide_start
+from runtime.domain.ticks import elapsed_tick
+from runtime.domain.triggers import parse_trigger
 from runtime.errors import ConflictError
 from runtime.store import awaited, jobs, packages, schedules
 from runtime.store import runs as store
 from runtime.store.database import Connection
+from runtime.store.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,12 @@ async def start_batch(
     # An upstream before whoever waits for it, so that a gate knows who starts.
     definitions = [job.version.definition for job, _ in requests]
     order = upstream_first([job.job_ref for job, _ in requests], dependency_edges(definitions))
-    by_ref = {job.job_ref: (job, request) for job, request in requests}
-    answers = {ref: await _start(connection, batch, *by_ref[ref], now) for ref in order}
-    return [answers[job.job_ref] for job, _ in requests]
+    position = {job_ref: place for place, job_ref in enumerate(order)}
+    answers: dict[int, Started] = {}
+    # A job may be asked for twice at once, by its schedule and a `once` for example.
+    for index in sorted(range(len(requests)), key=lambda index: position[requests[index][0].job_ref]):
+        answers[index] = await _start(connection, batch, *requests[index], now)
+    return [answers[index] for index in range(len(requests))]
 
 
 async def start_job(connection: Connection, job: Job, request: StartRequest, now: datetime) -> Started:
@@ -106,18 +113,20 @@ async def facts_of(
     configuration: Configuration,
     starting: Sequence[str] = (),
     *,
+    schedule: Schedule | None = None,
     anew: bool = False,
     continues: bool = False,
 ) -> StartFacts:
     """What the store says before a start of `job` is decided.
 
     Args:
+        schedule: The job's, where it is known already.
         continues: The job's own success starts it, so intervals that failed meanwhile are left for the next trigger.
         anew: As if nothing were complete: a refresh begins at the beginning (semantics R1).
     """
     definition = job.version.definition
     active = await store.active_runs(connection, job.id)
-    schedule = await schedules.find_schedule(connection, job.id)
+    schedule = schedule or await schedules.find_schedule(connection, job.id)
     return StartFacts(
         configuration=configuration,
         active_runs=len(active),
@@ -154,7 +163,15 @@ async def _start(connection: Connection, batch: Batch, job: Job, request: StartR
     is_asked = request.refresh and refreshing
     cause = await store.find_run(connection, request.prev_run_id) if request.prev_run_id else None
     continues = cause is not None and cause.job_id == job.id
-    facts = await facts_of(connection, job, batch.configuration, batch.starting, anew=is_asked, continues=continues)
+    facts = await facts_of(
+        connection,
+        job,
+        batch.configuration,
+        [*batch.starting, *await _starting_at_same_tick(connection, job, request, now)],
+        schedule=schedule,
+        anew=is_asked,
+        continues=continues,
+    )
     decision = decide_start(
         job,
         request.trigger,
@@ -177,6 +194,41 @@ async def _start(connection: Connection, batch: Batch, job: Job, request: StartR
     run = await _new_run(connection, batch, job, request, now, refresh=refreshing, **_window(decision))
     await store.add_run(connection, run)
     return Started(job, run)
+
+
+async def _starting_at_same_tick(connection: Connection, job: Job, request: StartRequest, now: datetime) -> list[str]:
+    """Upstreams whose tick is the very same, and is being run or yet to be taken: one batch, in parts (D3)."""
+    starting: list[str] = []
+    if request.scheduled_at is None:
+        return starting
+    for ref in upstreams_needed(job.version.definition):
+        upstream = await jobs.find_job(connection, job.workspace_id, ref)
+        if upstream is None or upstream.archived_at is not None:
+            continue
+        runs = await store.active_runs(connection, upstream.id)
+        if any(run.scheduled_at == request.scheduled_at for run in runs) or await _is_due(
+            connection, upstream, request.scheduled_at, now
+        ):
+            starting.append(ref)
+    return starting
+
+
+async def _is_due(connection: Connection, job: Job, tick: datetime, now: datetime) -> bool:
+    definition = job.version.definition
+    schedule = await schedules.find_schedule(connection, job.id)
+    if schedule.paused_at is not None:
+        return False
+    for trigger in clock_triggers(definition, schedule.override):
+        timer = await schedules.find_timer(connection, job.id, trigger)
+        if timer and tick == elapsed_tick(
+            parse_trigger(trigger),
+            timezone=definition.timezone,
+            since=timer.since,
+            last_tick=timer.last_tick_at,
+            now=now,
+        ):
+            return True
+    return False
 
 
 async def _record_skip(

@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 _AT_ONCE = 100
 """Triggers decided on in one transaction: many share a commit, and the writer is soon free again."""
+_PAUSE_SECONDS = 1.0
+"""After a failure, before the same triggers are due again."""
 
 Requests = dict[UUID, list[tuple[Job, StartRequest]]]
 
@@ -61,7 +63,7 @@ class Ticker:
         self._wake.set()
 
     async def run(self) -> None:
-        """Look at what was reported, for ever."""
+        """Look at what was reported, for ever; then have timers set for what comes next, and for what failed."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -73,6 +75,8 @@ class Ticker:
                     await self.look(batch)
                 except Exception:
                     log.exception("ticks could not be dispatched", action="tick.error", triggers=len(batch))
+                    await asyncio.sleep(_PAUSE_SECONDS)
+            self._changes.announce(TIMERS)
 
     async def look(self, due: Sequence[Due]) -> int:
         """Dispatch what is due of these triggers; returns how many ticks were taken."""
@@ -81,22 +85,19 @@ class Ticker:
             for workspace_id, requests in taken.items():
                 await self._start(connection, workspace_id, requests)
         if taken:
-            self._changes.announce(TIMERS, PENDING_RUNS, *taken)
+            self._changes.announce(PENDING_RUNS, *taken)
         return sum(len(requests) for requests in taken.values())
 
     async def next_ticks(self) -> dict[Due, datetime]:
         """Every timed trigger of live jobs that has a tick to come, with the time to look at it."""
         async with self._database.read() as connection:
-            timers = await store.live_timers(connection)
-            overrides = await store.overrides(connection)
-            jobs = await job_store.jobs_by_id(connection, list({timer.job_id for timer in timers}))
+            live = await store.live_timers(connection)
         upcoming: dict[Due, datetime] = {}
-        for timer in timers:
-            definition = jobs[timer.job_id].version.definition
-            if timer.trigger in clock_triggers(definition, overrides.get(timer.job_id)):
-                tick = timer_tick(timer, definition)
+        for one in live:
+            if one.timer.trigger in clock_triggers(one.definition, one.override):
+                tick = timer_tick(one.timer, one.definition)
                 if tick is not None:
-                    upcoming[Due(timer.job_id, timer.trigger)] = tick
+                    upcoming[Due(one.timer.job_id, one.timer.trigger)] = tick
         return upcoming
 
     def timers_changed(self) -> asyncio.Event:
@@ -105,14 +106,17 @@ class Ticker:
 
     async def _take(self, connection: Connection, due: Sequence[Due]) -> Requests:
         now = self._clock()
-        jobs = await job_store.jobs_by_id(connection, list({one.job_id for one in due}))
+        job_ids = list({one.job_id for one in due})
+        jobs = await job_store.jobs_by_id(connection, job_ids)
+        timers = await store.timers_by_trigger(connection, job_ids)
+        schedules = await store.schedules_by_job(connection, job_ids)
         taken: Requests = defaultdict(list)
         for one in due:
             job = jobs.get(one.job_id)
-            timer = await store.find_timer(connection, one.job_id, one.trigger)
+            timer = timers.get(one)
             if job is None or timer is None or job.archived_at is not None:
                 continue
-            schedule = await store.find_schedule(connection, job.id)
+            schedule = schedules[job.id]
             definition = job.version.definition
             if schedule.paused_at or one.trigger not in clock_triggers(definition, schedule.override):
                 continue

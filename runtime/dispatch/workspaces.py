@@ -1,5 +1,6 @@
 """Workspaces and the organization around them: who sees which, in what role."""
 
+from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID, uuid4
 
@@ -16,6 +17,10 @@ OrganizationRole = Literal["owner", "member"]
 DEFAULT_WORKSPACE = "default"
 DEFAULT_ORGANIZATION = "default"
 _LONGEST_NAME = 100
+_LONGEST_DESCRIPTION = 10_000
+
+Changes = Mapping[str, str | None]
+"""What to change: `name`, which None leaves as it is, and `description`, which None takes away."""
 
 
 class WorkspaceService:
@@ -33,19 +38,11 @@ class WorkspaceService:
         async with self._database.transaction() as connection:
             return await store.find_organization(connection) or await self._add_organization(connection)
 
-    async def update_organization(
-        self, principal: Principal, *, name: str | None, description: str | None
-    ) -> Organization:
-        """Rename or describe the organization; None leaves a field as it is."""
-        present = await self.organization()
+    async def update_organization(self, principal: Principal, changes: Changes) -> Organization:
+        """Rename or describe the organization."""
         async with self._database.transaction() as connection:
-            changed = present.model_copy(
-                update={
-                    "name": present.name if name is None else _check_name(name),
-                    "description": present.description if description is None else description,
-                    "updated_at": self._clock(),
-                }
-            )
+            present = await store.find_organization(connection) or await self._add_organization(connection)
+            changed = present.model_copy(update={**_checked(changes), "updated_at": self._clock()})
             await store.save_organization(connection, changed)
             await audit.record(
                 connection, at=changed.updated_at, user_id=principal.user.id, action="organization.update"
@@ -95,21 +92,14 @@ class WorkspaceService:
         if principal.workspace_id is not None:
             raise RefusedError("a machine token cannot create workspaces")
         async with self._database.transaction() as connection:
-            return await self._add_workspace(connection, principal, _check_name(name), description)
+            checked = _check_description(description)
+            return await self._add_workspace(connection, principal, _check_name(name), checked)
 
-    async def update(
-        self, principal: Principal, workspace_id: UUID, *, name: str | None, description: str | None
-    ) -> Workspace:
-        """Rename or describe a workspace; None leaves a field as it is."""
+    async def update(self, principal: Principal, workspace_id: UUID, changes: Changes) -> Workspace:
+        """Rename or describe a workspace."""
         async with self._database.transaction() as connection:
             present = _require(await store.find_workspace(connection, workspace_id))
-            changed = present.model_copy(
-                update={
-                    "name": present.name if name is None else _check_name(name),
-                    "description": present.description if description is None else description,
-                    "updated_at": self._clock(),
-                }
-            )
+            changed = present.model_copy(update={**_checked(changes), "updated_at": self._clock()})
             await store.save_workspace(connection, changed)
             await audit.record(
                 connection,
@@ -190,6 +180,22 @@ def _require(workspace: Workspace | None) -> Workspace:
     if workspace is None:
         raise NotFoundError("there is no such workspace", code="workspace_not_found")
     return workspace
+
+
+def _checked(changes: Changes) -> dict[str, str | None]:
+    """The changes as they are stored."""
+    checked: dict[str, str | None] = {}
+    if (name := changes.get("name")) is not None:
+        checked["name"] = _check_name(name)
+    if "description" in changes:
+        checked["description"] = _check_description(changes["description"])
+    return checked
+
+
+def _check_description(text: str | None) -> str | None:
+    if text is not None and len(text) > _LONGEST_DESCRIPTION:
+        raise InvalidError(f"a description has at most {_LONGEST_DESCRIPTION:,} characters", code="description")
+    return text
 
 
 def _check_name(name: str) -> str:

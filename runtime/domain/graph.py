@@ -47,7 +47,7 @@ def dependency_edges(definitions: Sequence[JobDefinition]) -> list[Edge]:
 
 
 def find_cycle(edges: Iterable[Edge]) -> tuple[str, ...] | None:
-    """A cycle among the edges as the jobs on it, the first again at the end; None if there is none."""
+    """A cycle among the edges as the jobs on it, from the first by name back to it; None if there is none."""
     followers = _followers(edges)
     done: set[str] = set()
     for root in followers:
@@ -60,7 +60,9 @@ def find_cycle(edges: Iterable[Edge]) -> tuple[str, ...] | None:
                 if path:
                     done.add(path.pop())
             elif step in path:
-                return (*path[path.index(step) :], step)
+                cycle = path[path.index(step) :]
+                first = cycle.index(min(cycle))
+                return (*cycle[first:], *cycle[: first + 1])
             elif step not in done:
                 path.append(step)
                 pending.append(iter(followers.get(step, ())))
@@ -88,14 +90,15 @@ def freshness_deadlock(definitions: Sequence[JobDefinition]) -> tuple[str, ...] 
 
 
 def upstream_first(job_refs: Sequence[str], edges: Iterable[Edge]) -> list[str]:
-    """The same jobs, each after those it depends on by any edge, directly or through others; else in the given order.
+    """The same jobs, each after those whose freshness it waits for, directly or through others; else as given.
 
-    A batch is decided in this order, so that a gate knows which of its upstreams start (semantics D3). Where jobs
-    depend on each other in a circle, the first given comes first.
+    A batch is decided in this order, so that a gate knows which of its upstreams start (semantics D3). Triggers among
+    the jobs do not matter to it. Jobs that wait for each other in a circle come in some order, always the same.
     """
     upstreams: dict[str, list[str]] = {}
     for edge in edges:
-        upstreams.setdefault(edge.target, []).append(edge.source)
+        if edge.kind == "freshness":
+            upstreams.setdefault(edge.target, []).append(edge.source)
     wanted = set(job_refs)
     ordered: list[str] = []
     seen: set[str] = set()

@@ -38,6 +38,13 @@ class User(Frozen):
     disabled_at: Instant | None
 
 
+class Member(Frozen):
+    """A user with a role in a workspace."""
+
+    user: User
+    role: Role
+
+
 class Principal(Frozen):
     """Who a request acts as.
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadDateError, croniter
+from croniter import CroniterBadDateError
 
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.model import Frozen, Instant
 from runtime.domain.runs import TriggerOutcome
 from runtime.domain.schedules import clock_of, effective_triggers
-from runtime.domain.ticks import cron_floor, cron_ticks
+from runtime.domain.ticks import cron_floor, cron_ticks, wall_times
 from runtime.domain.triggers import Trigger, parse_trigger
 from runtime.domain.wording import moment
 from runtime.errors import InvalidError
@@ -40,7 +40,7 @@ def elapsed_ticks(cron: str, now: datetime, timezone: str) -> Window:
         InvalidError: the expression is well formed but never comes, such as 30 February.
     """
     zone = ZoneInfo(timezone)
-    ticks = croniter(cron, now.astimezone(zone).replace(tzinfo=None) + _EPSILON)
+    ticks = wall_times(cron, now.astimezone(zone).replace(tzinfo=None) + _EPSILON)
     try:
         last: datetime = ticks.get_prev(datetime)
         previous: datetime = ticks.get_prev(datetime)

@@ -3,8 +3,9 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -116,10 +117,21 @@ def hash_definition(raw: Mapping[str, Any]) -> str:
 
 
 def normalise_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefinition:
-    """Read a job definition of manifest engine 1 or 2 (semantics J5).
+    """Read a job definition of manifest engine 1 or 2 (semantics J5) and check that it makes sense.
 
     Raises:
         InvalidError: the engine is unknown, or the definition is not usable; the message names job and field.
+    """
+    definition = read_definition(raw, engine_version)
+    _check(definition)
+    return definition
+
+
+def read_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefinition:
+    """As `normalise_definition`, for one that was checked before.
+
+    Raises:
+        InvalidError: the engine is unknown, or a field is missing or of the wrong type.
     """
     if engine_version not in MANIFEST_ENGINES:
         raise InvalidError(
@@ -131,11 +143,9 @@ def normalise_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefi
         entry_point = EntryPoint.model_validate(
             {key: raw["entry_point"].get(key) for key in ("module", "function", "job_type", "launcher")}
         )
-        definition = JobDefinition(entry_point=entry_point, raw=dict(raw), **_fields(raw, engine_version))
+        return JobDefinition(entry_point=entry_point, raw=dict(raw), **_fields(raw, engine_version))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidError(f"job `{_ref_of(raw)}`: {_explain(error)}", code="job_definition") from error
-    _check(definition)
-    return definition
 
 
 def _ref_of(raw: Mapping[str, Any]) -> str:
@@ -214,16 +224,18 @@ def _check(definition: JobDefinition) -> None:
     except (ZoneInfoNotFoundError, ValueError):
         raise refuse(f"`{definition.timezone}` is not an IANA time zone") from None
     for trigger in parsed:
-        if trigger.type == "schedule":
-            _check_it_comes(trigger.expression, refuse)
+        if trigger.type == "schedule" and not _comes(trigger.expression):
+            raise refuse(f"the schedule `{trigger.expression}` never comes")
 
 
-def _check_it_comes(cron: str, refuse: Callable[[str], InvalidError]) -> None:
+@lru_cache(maxsize=16384)
+def _comes(cron: str) -> bool:
     """A schedule may be well formed and never come, such as 30 February."""
     try:
         croniter(cron, _LEAP_YEAR).get_next()
     except CroniterBadDateError:
-        raise refuse(f"the schedule `{cron}` never comes") from None
+        return False
+    return True
 
 
 def live_trigger_refs(definitions: Sequence[JobDefinition], event: str, upstream_ref: str) -> list[str]:

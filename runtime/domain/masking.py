@@ -15,7 +15,7 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -45,7 +45,7 @@ Match = tuple[int, int]
 class Found:
     """The secrets in a text, as places from and to; they may overlap."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     matches: Sequence[Match]
     hides_all: bool = False
 
@@ -84,17 +84,16 @@ class Masker:
 
     def find(self, data: bytes) -> Found:
         """All secrets in a text without newlines."""
-        if self._automaton is None:
-            return Found(data, (), self.withheld is not None)
-        found = self._automaton.find_matches_as_indexes(data, overlapping=True)
-        return Found(data, [(start, end) for _, start, end in found])
+        matches = self._automaton.find_matches_as_indexes(data, overlapping=True) if self._automaton else []
+        return Found(data, [(start, end) for _, start, end in matches], self.withheld is not None)
 
     def mask(self, data: bytes) -> bytes:
-        """A whole line, masked."""
-        if self._automaton is None and self.withheld is None:
+        """A whole line, masked; the very same object if there is nothing to mask."""
+        if self.withheld is None and not (
+            self._automaton and self._automaton.find_matches_as_indexes(data, overlapping=True)
+        ):
             return data
-        found = self.find(data)
-        return found.masked(len(data)) if found.matches or found.hides_all else data
+        return self.find(data).masked(len(data))
 
     def mask_text(self, text: str) -> str:
         """As `mask`, for a line that is text already."""

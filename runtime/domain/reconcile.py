@@ -1,9 +1,11 @@
 """Reconciliation: what a manifest changes in a workspace's jobs (semantics J3)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from runtime.domain.freshness import upstreams_needed
-from runtime.domain.graph import refuse_trigger_cycles
+from runtime.domain.graph import freshness_deadlock, refuse_trigger_cycles
+from runtime.domain.intervals import declared_interval
 from runtime.domain.jobs import Job, JobDefinition, hash_definition
 from runtime.domain.model import Frozen
 from runtime.domain.requirements import WorkspaceRequirements, missing_group_message
@@ -35,10 +37,10 @@ def reconcile(
 
     Raises:
         InvalidError: a job is named twice, waits for a job that exists neither in the manifest nor the workspace, or
-            jobs start each other in a circle.
+            has an interval that cannot be read; or jobs start each other in a circle.
     """
     refs = [definition.job_ref for definition in wanted]
-    duplicate = next((ref for ref in refs if refs.count(ref) > 1), None)
+    duplicate = next((ref for ref, count in Counter(refs).items() if count > 1), None)
     if duplicate:
         raise InvalidError(f"job `{duplicate}` is declared twice in this manifest", code="job_duplicate")
 
@@ -54,6 +56,8 @@ def reconcile(
     _check_upstreams(wanted, surviving)
     others = [job.version.definition for ref, job in actual.items() if ref in surviving and ref not in refs]
     refuse_trigger_cycles([*wanted, *others])
+    for definition in wanted:
+        declared_interval(definition)
 
     added, updated, unchanged = [], [], []
     for definition in wanted:
@@ -97,9 +101,12 @@ def _check_upstreams(wanted: Sequence[JobDefinition], surviving: set[str]) -> No
 
 
 def _warnings(wanted: Sequence[JobDefinition], requirements: WorkspaceRequirements | None) -> list[str]:
+    warnings: list[str] = []
+    if circle := freshness_deadlock(wanted):
+        warnings.append(f"these jobs wait for each other, so none can be the first: {' -> '.join(circle)}")
     if requirements is None:
-        return []
-    return [
+        return warnings
+    return warnings + [
         f"job `{definition.job_ref}`: {missing_group_message(requirements, group)}"
         for definition in wanted
         for group in definition.dependency_groups

@@ -168,7 +168,10 @@ def _next_discrete(
         return windows[0]
     if facts.active_windows:
         return NoWindow(outcome="skipped_already_covered", reason="its next interval is being worked on")
-    return no_window(interval, now)
+    nothing = no_window(interval, now)
+    if facts.set_aside and nothing.outcome == "skipped_already_covered":
+        return NoWindow(outcome=nothing.outcome, reason="its next interval has failed; the next trigger tries it again")
+    return nothing
 
 
 def _repeated_window(definition: JobDefinition, trigger: str, facts: StartFacts, now: datetime) -> Window:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal, get_args
 
 from croniter import croniter
@@ -63,8 +64,9 @@ def parse_period_seconds(text: str) -> float:
     return float(match[1]) * _UNIT_SECONDS[match[2]] if match else float(text)
 
 
+@lru_cache(maxsize=16384)
 def parse_trigger(text: str) -> Trigger:
-    """Parse a declared trigger.
+    """Parse a declared trigger; one that was parsed lately is remembered.
 
     Raises:
         InvalidError: unknown type, or an expression its type does not accept.

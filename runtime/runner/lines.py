@@ -57,6 +57,8 @@ class LineSplitter:
 
     def _texts(self, line: bytes) -> list[str]:
         """A whole line, in as many pieces as it takes."""
+        if len(line) <= LONGEST_LINE_BYTES:
+            return [_decode(self._masker.mask(line))]
         cut, rest = self._cut(line, more_may_come=False)
         return [*cut, _decode(self._masker.mask(rest))]
 

@@ -9,13 +9,20 @@ from runtime.store.database import Connection, Row
 
 
 class DeviceLogin(Frozen):
-    """A login that began with a device code and waits for, or has, its approval by `user_code`."""
+    """A login that began with a device code and waits for, or has, its approval by `user_code`.
+
+    `address` is where it was asked for, None for this machine's socket; `client` what the program calls itself.
+    """
 
     device_code_digest: bytes
     user_code: str
-    user_id: UUID | None
+    user_id: UUID | None = None
+    created_at: Instant
     expires_at: Instant
-    redeemed_at: Instant | None
+    redeemed_at: Instant | None = None
+    denied_at: Instant | None = None
+    address: str | None = None
+    client: str | None = None
 
 
 class RefreshToken(Frozen):
@@ -44,11 +51,19 @@ class MachineToken(Frozen):
     revoked_at: Instant | None = None
 
 
-async def add_device_login(connection: Connection, login: DeviceLogin, at: datetime) -> None:
+async def add_device_login(connection: Connection, login: DeviceLogin) -> None:
     """Insert a login that waits; its user code must not be taken."""
     await connection.execute(
-        "INSERT INTO device_logins (device_code_digest, user_code, created_at, expires_at) VALUES (?, ?, ?, ?)",
-        (login.device_code_digest, login.user_code, to_micros(at), to_micros(login.expires_at)),
+        """INSERT INTO device_logins (device_code_digest, user_code, created_at, expires_at, address, client)
+           VALUES (?, ?, ?, ?, ?, ?)""",
+        (
+            login.device_code_digest,
+            login.user_code,
+            to_micros(login.created_at),
+            to_micros(login.expires_at),
+            login.address,
+            login.client,
+        ),
     )
 
 
@@ -67,6 +82,11 @@ async def find_device_login_by_user_code(connection: Connection, user_code: str)
 async def approve_device_login(connection: Connection, user_code: str, user_id: UUID) -> None:
     """Say who the login is."""
     await connection.execute("UPDATE device_logins SET user_id = ? WHERE user_code = ?", (user_id.bytes, user_code))
+
+
+async def deny_device_login(connection: Connection, user_code: str, at: datetime) -> None:
+    """Say that nobody is; its client is told so at its next poll."""
+    await connection.execute("UPDATE device_logins SET denied_at = ? WHERE user_code = ?", (to_micros(at), user_code))
 
 
 async def redeem_device_login(connection: Connection, digest: bytes, at: datetime) -> None:
@@ -162,6 +182,14 @@ async def all_machine_tokens(connection: Connection) -> list[MachineToken]:
     return [_machine_token(row) for row in await connection.all(f"{_MACHINE_TOKENS} ORDER BY token.created_at DESC")]
 
 
+async def revoke_machine_tokens_of(connection: Connection, user_id: UUID, at: datetime) -> None:
+    """Close every door that machine tokens of a user open."""
+    await connection.execute(
+        "UPDATE machine_tokens SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL",
+        (to_micros(at), user_id.bytes),
+    )
+
+
 async def revoke_machine_token(connection: Connection, token_id: UUID, at: datetime) -> None:
     """Mark a token as no longer valid."""
     await connection.execute(
@@ -175,8 +203,12 @@ def _device_login(row: Row) -> DeviceLogin:
         device_code_digest=row["device_code_digest"],
         user_code=row["user_code"],
         user_id=uuid_or_none(row["user_id"]),
+        created_at=from_micros(row["created_at"]),
         expires_at=from_micros(row["expires_at"]),
         redeemed_at=from_micros_or_none(row["redeemed_at"]),
+        denied_at=from_micros_or_none(row["denied_at"]),
+        address=row["address"],
+        client=row["client"],
     )
 
 

@@ -47,6 +47,17 @@ async def tokens_of(connection: Connection, job_id: UUID) -> list[HookToken]:
     return [_token(row) for row in rows]
 
 
+async def live_tokens(connection: Connection, workspace: UUID | str) -> list[HookToken]:
+    """The tokens of a workspace, by its identifier or its name, that have not been revoked."""
+    rows = await connection.all(
+        """SELECT hook_tokens.* FROM hook_tokens
+           JOIN jobs ON jobs.id = hook_tokens.job_id JOIN workspaces ON workspaces.id = jobs.workspace_id
+           WHERE hook_tokens.revoked_at IS NULL AND (workspaces.id = :workspace OR workspaces.name = :workspace)""",
+        {"workspace": workspace.bytes if isinstance(workspace, UUID) else workspace},
+    )
+    return [_token(row) for row in rows]
+
+
 async def mark_used(connection: Connection, token_id: UUID, at: datetime) -> None:
     """Note that a token has opened its hook."""
     await connection.execute("UPDATE hook_tokens SET used_at = ? WHERE id = ?", (to_micros(at), token_id.bytes))

@@ -18,27 +18,28 @@ async def add_user(connection: Connection, user: User) -> None:
 async def find_user(connection: Connection, user_id: UUID) -> User | None:
     """The user with this identifier."""
     row = await connection.one("SELECT * FROM users WHERE id = ?", (user_id.bytes,))
-    return _user(row) if row else None
+    return user_of_row(row) if row else None
 
 
 async def find_user_by_email(connection: Connection, email: str) -> User | None:
     """The user with this email, whatever its case."""
     row = await connection.one("SELECT * FROM users WHERE email = ?", (email,))
-    return _user(row) if row else None
+    return user_of_row(row) if row else None
 
 
 async def find_user_by_uid(connection: Connection, uid: int) -> User | None:
     """The user that stands for an operating-system account."""
     row = await connection.one("SELECT * FROM users WHERE local_uid = ?", (uid,))
-    return _user(row) if row else None
+    return user_of_row(row) if row else None
 
 
 async def all_users(connection: Connection) -> list[User]:
     """Everybody, by email."""
-    return [_user(row) for row in await connection.all("SELECT * FROM users ORDER BY email")]
+    return [user_of_row(row) for row in await connection.all("SELECT * FROM users ORDER BY email")]
 
 
-def _user(row: Row) -> User:
+def user_of_row(row: Row) -> User:
+    """The user in a row of `users`."""
     return User(
         id=UUID(bytes=row["id"]),
         email=row["email"],

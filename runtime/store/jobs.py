@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from runtime.domain.jobs import Job, JobType, JobVersion, normalise_definition
+from runtime.domain.jobs import Job, JobDefinition, JobType, JobVersion, read_definition
 from runtime.store.columns import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 from runtime.store.database import Connection, Row
 from runtime.store.paging import Page
@@ -58,6 +59,19 @@ async def set_archived(connection: Connection, job: Job) -> None:
 async def all_jobs(connection: Connection, workspace_id: UUID) -> list[Job]:
     """Every job of a workspace, archived ones too, by reference."""
     rows = await connection.all(f"{_SELECT} WHERE jobs.workspace_id = ? ORDER BY jobs.job_ref", (workspace_id.bytes,))
+    return [_job(row) for row in rows]
+
+
+async def live_jobs_naming(connection: Connection, workspace_id: UUID, trigger: str) -> list[Job]:
+    """Live jobs whose definition holds this text, by reference: those with the trigger, and perhaps some more.
+
+    The end of a run asks for its followers; to read all the jobs of a workspace for them takes long.
+    """
+    rows = await connection.all(
+        f"""{_SELECT} WHERE jobs.workspace_id = ? AND jobs.archived_at IS NULL AND instr(version.definition, ?) > 0
+            ORDER BY jobs.job_ref""",
+        (workspace_id.bytes, json.dumps(trigger)),
+    )
     return [_job(row) for row in rows]
 
 
@@ -154,12 +168,18 @@ def _version(row: Row, job_id: UUID) -> JobVersion:
         job_id=job_id,
         version=row["version"],
         engine_version=row["engine_version"],
-        definition=normalise_definition(json.loads(row["definition"]), row["engine_version"]),
+        definition=stored_definition(row["definition"], row["engine_version"]),
         definition_hash=row["definition_hash"],
         deployment_module=row["deployment_module"],
         created_by=UUID(bytes=row["version_created_by"]),
         created_at=from_micros(row["version_created_at"]),
     )
+
+
+@lru_cache(maxsize=16384)
+def stored_definition(document: str, engine_version: int) -> JobDefinition:
+    """A stored definition; it never changes, and reading it takes longer than anything else of a job."""
+    return read_definition(json.loads(document), engine_version)
 
 
 def _job(row: Row) -> Job:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import zstandard
 
+from runtime.domain.model import Frozen
 from runtime.domain.packages import Configuration, Deployment, PackageFile
 from runtime.domain.requirements import parse_requirements
 from runtime.store.columns import from_micros, to_micros
@@ -15,6 +16,14 @@ from runtime.store.paging import Page
 
 _COMPRESSION_LEVEL = 3
 SealedFile = tuple[PackageFile, bytes]
+
+
+class SealedPlace(Frozen):
+    """Where a sealed content is, and how large."""
+
+    configuration_id: UUID
+    relative_path: str
+    sealed_bytes: int
 
 
 async def missing_blobs(connection: Connection, digests: Iterable[str]) -> set[str]:
@@ -168,6 +177,41 @@ async def configuration_files(connection: Connection, configuration_id: UUID) ->
         "SELECT * FROM configuration_files WHERE configuration_id = ? ORDER BY relative_path", (configuration_id.bytes,)
     )
     return [(_file(row), row["sealed"]) for row in rows]
+
+
+async def not_sealed_with(connection: Connection, header: bytes) -> list[SealedPlace]:
+    """The contents of all configurations that do not begin with a sealing key's header."""
+    rows = await connection.all(
+        """SELECT configuration_id, relative_path, length(sealed) AS size FROM configuration_files
+           WHERE substr(sealed, 1, ?) != ? ORDER BY configuration_id, relative_path""",
+        (len(header), header),
+    )
+    return [
+        SealedPlace(
+            configuration_id=UUID(bytes=row["configuration_id"]),
+            relative_path=row["relative_path"],
+            sealed_bytes=row["size"],
+        )
+        for row in rows
+    ]
+
+
+async def sealed_file(connection: Connection, place: SealedPlace) -> SealedFile | None:
+    """One entry of a configuration, sealed; None if the configuration is gone."""
+    row = await connection.one(f"SELECT * FROM configuration_files {_AT_PLACE}", _place(place))
+    return (_file(row), row["sealed"]) if row else None
+
+
+async def replace_sealed(connection: Connection, place: SealedPlace, sealed: bytes) -> None:
+    """Store the same content as another key has sealed it."""
+    await connection.execute(f"UPDATE configuration_files SET sealed = ? {_AT_PLACE}", (sealed, *_place(place)))
+
+
+_AT_PLACE = "WHERE configuration_id = ? AND relative_path = ?"
+
+
+def _place(place: SealedPlace) -> tuple[bytes, str]:
+    return place.configuration_id.bytes, place.relative_path
 
 
 _BY_ID_OR_VERSION = "WHERE workspace_id = :workspace AND (id = :id OR version = :version)"

@@ -1,12 +1,15 @@
 """Timers, windows and what operators said of schedules."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from runtime.domain.jobs import JobDefinition
 from runtime.domain.model import Frozen, Instant
 from runtime.store.columns import from_micros, from_micros_or_none, to_micros, to_micros_or_none
 from runtime.store.database import Connection, Row
+from runtime.store.jobs import stored_definition
 
 Range = tuple[datetime, datetime]
 
@@ -32,6 +35,15 @@ class Schedule(Frozen):
     at_once: int | None = None
 
 
+@dataclass(frozen=True)
+class LiveTimer:
+    """A timer with what says whether and when its trigger ticks."""
+
+    timer: Timer
+    definition: JobDefinition
+    override: str | None
+
+
 async def add_timer(connection: Connection, job_id: UUID, trigger: str, since: datetime) -> None:
     """Begin to count a trigger's ticks; one that is known goes on where it was, however often it is deployed."""
     await connection.execute(
@@ -54,13 +66,27 @@ async def find_timer(connection: Connection, job_id: UUID, trigger: str) -> Time
     return _timer(row) if row else None
 
 
-async def live_timers(connection: Connection) -> list[Timer]:
+async def live_timers(connection: Connection) -> list[LiveTimer]:
     """The timers of all jobs that are neither archived nor paused."""
     rows = await connection.all(
-        """SELECT job_timers.* FROM job_timers JOIN jobs ON jobs.id = job_timers.job_id
+        """SELECT job_timers.*, jobs.schedule_override, version.definition, version.engine_version
+           FROM job_timers JOIN jobs ON jobs.id = job_timers.job_id
+                           JOIN job_versions AS version ON version.id = jobs.version_id
            WHERE jobs.archived_at IS NULL AND jobs.paused_at IS NULL"""
     )
-    return [_timer(row) for row in rows]
+    return [
+        LiveTimer(_timer(row), stored_definition(row["definition"], row["engine_version"]), row["schedule_override"])
+        for row in rows
+    ]
+
+
+async def timers_by_trigger(connection: Connection, job_ids: Sequence[UUID]) -> dict[tuple[UUID, str], Timer]:
+    """The timers of some jobs, by job and trigger."""
+    marks = ", ".join("?" * len(job_ids))
+    rows = await connection.all(
+        f"SELECT * FROM job_timers WHERE job_id IN ({marks})", [job_id.bytes for job_id in job_ids]
+    )
+    return {(timer.job_id, timer.trigger): timer for timer in map(_timer, rows)}
 
 
 async def timers_of(connection: Connection, workspace_id: UUID) -> list[Timer]:
@@ -90,10 +116,14 @@ async def find_schedule(connection: Connection, job_id: UUID) -> Schedule:
     return _schedule(row) if row else Schedule()
 
 
-async def overrides(connection: Connection) -> dict[UUID, str]:
-    """The overridden schedules of this machine, by job."""
-    rows = await connection.all("SELECT id, schedule_override FROM jobs WHERE schedule_override IS NOT NULL")
-    return {UUID(bytes=row["id"]): row["schedule_override"] for row in rows}
+async def schedules_by_job(connection: Connection, job_ids: Sequence[UUID]) -> dict[UUID, Schedule]:
+    """What was said of some jobs' schedules."""
+    marks = ", ".join("?" * len(job_ids))
+    rows = await connection.all(
+        f"SELECT id, paused_at, schedule_override, refresh_pending, at_once FROM jobs WHERE id IN ({marks})",
+        [job_id.bytes for job_id in job_ids],
+    )
+    return {UUID(bytes=row["id"]): _schedule(row) for row in rows}
 
 
 async def schedules_of(connection: Connection, workspace_id: UUID) -> dict[UUID, Schedule]:

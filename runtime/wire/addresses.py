@@ -1,6 +1,7 @@
 """Where a daemon is found when nobody says: the places that daemon and clients agree on."""
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 
 DEFAULT_LISTEN = "127.0.0.1:8470"
@@ -28,3 +29,14 @@ def default_socket() -> Path:
 def find_socket() -> Path:
     """Where a client looks: the service's socket if there is one, else where a daemon of this user would put it."""
     return SYSTEM_SOCKET if SYSTEM_SOCKET.exists() else default_socket()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, can only be reached from its own machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

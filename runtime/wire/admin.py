@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from runtime.wire.model import Instant, WireModel
 
@@ -43,6 +43,13 @@ class CreateUserRequest(WireModel):
     email: str
 
 
+class SetPasswordRequest(WireModel):
+    """A user's password from now on."""
+
+    email: str
+    password: SecretStr
+
+
 class CreateTokenRequest(WireModel):
     """A token for a machine (CI), which acts as `email` in one workspace, given by name or id, for so many days."""
 
@@ -76,13 +83,14 @@ class ListTokensResponse(WireModel):
 
 
 class StatusResponse(WireModel):
-    """The daemon answers, and this is it. Paths are those of its machine."""
+    """The daemon answers, and this is it. Paths are those of its machine, the fingerprint that of its certificate."""
 
     version: str
     state_dir: str
     socket: str
     api_base_url: str
     auth_base_url: str
+    tls_fingerprint: str | None = None
     users: int
     workspaces: int
     jobs: int

@@ -10,10 +10,12 @@ from runtime.wire.admin import (
     DeviceApprovalResponse,
     ListTokensResponse,
     ListUsersResponse,
+    StatusResponse,
     TokenResponse,
     UserResponse,
 )
-from runtime.wire.connection import Connection
+from runtime.wire.connection import UPLOAD_ANSWER_SECONDS, Connection
+from runtime.wire.keys import RotatedKeyResponse
 
 PREFIX = "/v1/admin"
 
@@ -38,6 +40,14 @@ class AdminClient:
         body = CreateUserRequest(email=email).to_wire()
         return self._connection.ask(UserResponse, "POST", f"{PREFIX}/users", json=body)
 
+    def set_password(self, email: str, password: str) -> None:
+        """A person's password from now on."""
+        self._connection.send("PUT", f"{PREFIX}/passwords", json={"email": email, "password": password})
+
+    def status(self) -> StatusResponse:
+        """How the daemon is."""
+        return self._connection.ask(StatusResponse, "GET", f"{PREFIX}/status")
+
     def tokens(self) -> list[TokenResponse]:
         """All machine tokens, newest first."""
         return self._connection.ask(ListTokensResponse, "GET", f"{PREFIX}/tokens").items
@@ -46,6 +56,10 @@ class AdminClient:
         """A machine token; the answer is the only place where it can be read."""
         body = CreateTokenRequest(email=email, workspace=workspace, days=days).to_wire()
         return self._connection.ask(CreatedTokenResponse, "POST", f"{PREFIX}/tokens", json=body)
+
+    def rotate_keys(self) -> RotatedKeyResponse:
+        """Replace the sealing key; takes as long as sealing everything anew does."""
+        return self._connection.ask(RotatedKeyResponse, "POST", f"{PREFIX}/keys/rotate", timeout=UPLOAD_ANSWER_SECONDS)
 
     def revoke_token(self, token_id: UUID) -> None:
         """End a machine token."""

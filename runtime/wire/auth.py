@@ -50,3 +50,9 @@ class LogoutRequest(WireModel):
     """Names the session to end by its refresh token."""
 
     refresh_token: str
+
+
+class TokenExchangeRequest(WireModel):
+    """An access token of an identity provider, in exchange for a session."""
+
+    access_token: str

@@ -5,6 +5,7 @@ prints or reads settings. A client may be used by several threads. Models of rar
 used, which keeps a listing fast.
 """
 
+import ssl
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar
@@ -47,6 +48,7 @@ class RuntimeClient:
     Args:
         keeper: Where the tokens of this daemon are kept; None for the Unix socket.
         transport: Replaces the network in tests.
+        tls: What the connection trusts instead of this machine's authorities.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class RuntimeClient:
         keeper: TokenKeeper | None = None,
         user_agent: str = "dlt-runtime",
         transport: httpx.BaseTransport | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.connection = Connection(endpoint, keeper=keeper, user_agent=user_agent, transport=transport)
+        self.connection = Connection(endpoint, keeper=keeper, user_agent=user_agent, transport=transport, tls=tls)
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import ssl
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from runtime.wire.bearer import BearerAuth
+from runtime.wire.certificates import UntrustedCertificateError
 from runtime.wire.endpoint import Endpoint
 from runtime.wire.failures import ApiError, DaemonFaultError, DaemonUnreachableError, error_from_answer
 from runtime.wire.tokens import TokenKeeper, TokenPair
@@ -30,6 +32,7 @@ class Connection:
     Args:
         keeper: Where tokens are; None sends none, as through the Unix socket.
         transport: Replaces the network in tests.
+        tls: What the connection trusts instead of this machine's authorities.
     """
 
     def __init__(
@@ -39,11 +42,12 @@ class Connection:
         keeper: TokenKeeper | None = None,
         user_agent: str = "dlt-runtime",
         transport: httpx.BaseTransport | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._http = httpx.Client(
             # A context for TLS costs 30 ms of reading certificates: only where TLS is spoken.
-            verify=endpoint.url.startswith("https:"),
+            verify=tls or endpoint.is_tls,
             transport=transport or (httpx.HTTPTransport(uds=str(endpoint.socket)) if endpoint.socket else None),
             trust_env=not endpoint.is_local,
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
@@ -129,11 +133,23 @@ class Connection:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if _is_about_trust(error):
+                raise UntrustedCertificateError(
+                    f"the certificate of `{self.endpoint.url}` is not trusted",
+                    hint="`dlt-runtime login` asks whether to trust it; or name its authority with --ca-file",
+                ) from error
             raise _unreachable(self.endpoint, str(error)) from error
         except httpx.TimeoutException as error:
             raise DaemonUnreachableError(f"the daemon at `{self.endpoint.url}` does not answer in time") from error
         except httpx.TransportError as error:
             raise DaemonUnreachableError(f"the connection to `{self.endpoint.url}` broke: {error}") from error
+
+
+def _is_about_trust(error: BaseException | None) -> bool:
+    """Whether a certificate that did not verify is what is behind an error."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _unreachable(endpoint: Endpoint, why: str) -> DaemonUnreachableError:

@@ -12,12 +12,29 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A daemon's address. `url` is what people write, and the key under which tokens are kept."""
+    """A daemon's address. `url` is what people write, and the key under which tokens are kept.
+
+    `ca_file` holds the certificates that its own has to lead to; None leaves that to what was trusted before.
+    """
 
     url: str
     api_base: str
     auth_base: str
     socket: Path | None = None
+    ca_file: Path | None = None
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.url.startswith("https:")
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """Where to connect to; ValueError for a socket."""
+        parts = urlsplit(self.url)
+        if not parts.hostname:
+            raise ValueError("a socket has no host")
+        return parts.hostname, parts.port or (443 if self.is_tls else 80)
 
     @property
     def is_local(self) -> bool:
@@ -36,7 +53,7 @@ def socket_endpoint(path: Path) -> Endpoint:
     return Endpoint(f"unix://{path}", host + API_PREFIX, host + AUTH_PREFIX, path)
 
 
-def parse_endpoint(text: str, *, auth_base_url: str | None = None) -> Endpoint:
+def parse_endpoint(text: str, *, auth_base_url: str | None = None, ca_file: Path | None = None) -> Endpoint:
     """Read `unix:///path/api.sock`, `http(s)://host:port`, or the API's base URL as the SDK's settings spell it.
 
     Args:
@@ -57,4 +74,4 @@ def parse_endpoint(text: str, *, auth_base_url: str | None = None) -> Endpoint:
     if parts.username or parts.password:
         raise InvalidError("the address of a daemon holds no user name or password", code="url")
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(API_PREFIX)}"
-    return Endpoint(url, url + API_PREFIX, (auth_base_url or url + AUTH_PREFIX).rstrip("/"))
+    return Endpoint(url, url + API_PREFIX, (auth_base_url or url + AUTH_PREFIX).rstrip("/"), ca_file=ca_file)

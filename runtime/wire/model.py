@@ -8,7 +8,7 @@ and daemons understand each other. Times carry their offset.
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Item = TypeVar("Item")
 
@@ -21,6 +21,10 @@ def _require_offset(value: datetime) -> datetime:
 
 Instant = Annotated[datetime, AfterValidator(_require_offset)]
 """A point in time, ISO 8601 with an offset."""
+
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""A number of things, as large as the store can hold."""
 
 
 class WireModel(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-from runtime.wire.model import Instant, WireModel
+from runtime.wire.model import Count, Instant, WireModel
 
 RunStatus = Literal["pending", "starting", "running", "cancelling", "completed", "failed", "cancelled", "skipped"]
 FINAL_RUN_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
@@ -17,11 +17,11 @@ class PipelineRunSummaryResponse(WireModel):
     pipeline_name: str
     dataset_name: str | None = None
     destination_name: str | None = None
-    duration_ms: int | None = None
+    duration_ms: Count | None = None
     finished_at: Instant | None = None
     started_at: Instant | None = None
     status: str | None = None
-    total_rows: int | None = None
+    total_rows: Count | None = None
     transaction_id: str | None = None
 
 

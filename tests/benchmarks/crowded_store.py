@@ -18,13 +18,16 @@ Values = tuple[Any, ...]
 _DAY = timedelta(days=1)
 
 
-def fill_store(path: Path, triggers: Sequence[str], *, runs: int = 0, taken_at: datetime | None = None) -> list[UUID]:
+def fill_store(
+    path: Path, triggers: Sequence[str], *, runs: int = 0, taken_at: datetime | None = None, **fields: Any
+) -> list[UUID]:
     """Make a database with one workspace and one job for each trigger; returns the jobs' identifiers.
 
     Args:
         triggers: One for each job; each may have any number of runs active at a time.
         runs: Completed runs, spread evenly over the jobs and over the last year.
         taken_at: The newest tick of every trigger that was dispatched; None for triggers just deployed.
+        fields: Further keys of every job's definition.
     """
     asyncio.run(_make_schema(path))
     now = to_micros(datetime.now(UTC))
@@ -50,7 +53,7 @@ def fill_store(path: Path, triggers: Sequence[str], *, runs: int = 0, taken_at: 
         "job_versions",
         "id, job_id, version, engine_version, definition, definition_hash, created_by, created_at",
         [
-            (first, job.bytes, 1, 1, _definition(number, trigger), "none", user, now)
+            (first, job.bytes, 1, 1, _definition(number, trigger, fields), "none", user, now)
             for number, (job, first, trigger) in enumerate(jobs)
         ],
     )
@@ -94,5 +97,5 @@ def _ref(number: int) -> str:
     return f"jobs.crowd.job_{number:05}"
 
 
-def _definition(number: int, trigger: str) -> str:
-    return json.dumps(make_raw_definition(_ref(number), triggers=[trigger], execute={"concurrency": None}))
+def _definition(number: int, trigger: str, fields: dict[str, Any]) -> str:
+    return json.dumps(make_raw_definition(_ref(number), triggers=[trigger], execute={"concurrency": None}, **fields))

@@ -169,6 +169,23 @@ async def test_a_gated_job_of_the_same_tick_waits_for_its_upstream_and_runs_when
     assert (started.status, started.number) == ("pending", 2)
 
 
+async def test_a_gated_job_waits_too_when_its_upstreams_tick_is_taken_before_or_after_its_own(
+    house: House, clockwork: Clockwork
+) -> None:
+    """Semantics D3: timers of one second may be looked at one by one."""
+    await house.ready(GATED, HOURLY)
+    timers = sorted(await clockwork.ticker.next_ticks(), key=lambda due: due.job_id)
+    for order in (timers, timers[::-1]):
+        house.clock.pass_seconds(HOUR)
+        for due in order:
+            await clockwork.ticker.look([due])
+        assert (await clockwork.newest("jobs.shop.gated")).outcome == "skipped_upstream_pending"
+        await clockwork.end(await clockwork.newest("jobs.shop.hourly"))
+        started = await clockwork.newest("jobs.shop.gated")
+        assert started.status == "pending"
+        await clockwork.end(started)
+
+
 async def test_a_gated_job_gives_up_when_the_upstream_it_waited_for_fails(house: House, clockwork: Clockwork) -> None:
     """Semantics D3, F1."""
     await house.ready(GATED, HOURLY)

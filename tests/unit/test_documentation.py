@@ -29,6 +29,8 @@ def every_setting(model: type[BaseModel] = Settings, prefix: str = "") -> Iterat
 def as_documented(default: Any) -> str:
     if default is None:
         return "none"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     return f"`{list(default) if isinstance(default, tuple) else default}`"
 
 

@@ -1,8 +1,9 @@
 """Administration of this machine; not part of the contract, and open only to those who come through its socket."""
 
+import asyncio
 from uuid import UUID
 
-from litestar import Controller, delete, get, post
+from litestar import Controller, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from runtime.api import render
@@ -18,9 +19,11 @@ from runtime.wire.admin import (
     DeviceApprovalResponse,
     ListTokensResponse,
     ListUsersResponse,
+    SetPasswordRequest,
     StatusResponse,
     UserResponse,
 )
+from runtime.wire.certificates import fingerprint_of_file
 
 
 class AdminController(Controller):
@@ -34,13 +37,14 @@ class AdminController(Controller):
     async def status(self, services: Services, settings: Settings) -> StatusResponse:
         """Answered once everything has started."""
         counts = await services.workspaces.counts()
-        base = (settings.public_url or f"http://{settings.listen}").rstrip("/")
+        base, cert = settings.base_url, settings.tls.cert
         return StatusResponse(
             version=VERSION,
             state_dir=str(settings.state_dir),
             socket=str(settings.socket),
             api_base_url=base + API_PREFIX,
             auth_base_url=base + AUTH_PREFIX,
+            tls_fingerprint=await asyncio.to_thread(fingerprint_of_file, cert) if cert else None,
             users=counts.users,
             workspaces=counts.workspaces,
             jobs=counts.jobs,
@@ -66,6 +70,11 @@ class AdminController(Controller):
     ) -> UserResponse:
         """They may log in from now on."""
         return render.user(await services.accounts.add_user(principal, data.email))
+
+    @put("/passwords", status_code=204, summary="Set a user's password")
+    async def set_password(self, data: JSONBody[SetPasswordRequest], services: Services, principal: Principal) -> None:
+        """With which they can sign in at the page that approves logins; their browsers are signed out."""
+        await services.sign_in.set_password(principal, data.email, data.password.get_secret_value())
 
     @get("/tokens", summary="Machine tokens")
     async def list_tokens(self, services: Services) -> ListTokensResponse:

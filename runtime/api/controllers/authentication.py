@@ -8,6 +8,7 @@ from litestar.params import JSONBody
 
 from runtime.api.access import access
 from runtime.api.dependencies import Services, Settings
+from runtime.errors import InvalidError
 from runtime.wire.auth import (
     DeviceFlowLoginRequest,
     DeviceFlowStartResponse,
@@ -15,11 +16,15 @@ from runtime.wire.auth import (
     LogoutRequest,
     RefreshRequest,
     RefreshResponse,
+    TokenExchangeRequest,
 )
 
 # Codes and tokens are 256 random bits, so this is not against guessing. It keeps one address from filling the bounded
 # table of waiting logins, and leaves room for some people behind one proxy, each polling every other second.
 _RATE_LIMIT = RateLimitConfig(rate_limit=("minute", 240), set_rate_limit_headers=False)
+
+
+_BODY_BYTES = 64 * 1024  # strangers send nothing larger
 
 
 class AuthenticationController(Controller):
@@ -29,13 +34,15 @@ class AuthenticationController(Controller):
     opt = access("public")
     tags = ("authentication",)
     middleware = (_RATE_LIMIT.middleware,)
+    request_max_body_size = _BODY_BYTES
 
     @post("/workos/device-flow/code", summary="Begin a login")
     async def start(
         self, request: Request[Any, Any, Any], services: Services, settings: Settings
     ) -> DeviceFlowStartResponse:
         """Hands out a device code to poll with and a user code to have approved."""
-        login = await services.accounts.start_login()
+        client = request.client  # None for the Unix socket
+        login = await services.accounts.start_login(client and client.host, request.headers.get("user-agent"))
         page = f"{settings.public_url or str(request.base_url)}".rstrip("/") + "/activate"
         return DeviceFlowStartResponse(
             device_code=login.device_code,
@@ -54,6 +61,18 @@ class AuthenticationController(Controller):
             email=session.user.email,
             jwt=session.access_token,
             refresh_token=session.refresh_token,
+        )
+
+    @post("/workos/token-exchange", summary="Exchange an identity provider's token")
+    async def exchange(
+        self,
+        data: JSONBody[TokenExchangeRequest],  # noqa: ARG002 - read, so that a wrong body is told apart
+    ) -> LoginResponse:
+        """Always refused: this runtime trusts no identity provider whose tokens it could be given."""
+        raise InvalidError(
+            "this runtime exchanges no tokens of identity providers",
+            code="token_exchange",
+            hint="log in by `workos/device-flow/code`",
         )
 
     @post("/auth/refresh", status_code=200, summary="Exchange a refresh token")

@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from runtime.api import render
 from runtime.api.access import access
 from runtime.api.dependencies import Limit, Offset, Principal, Services, Settings
+from runtime.api.revalidation import revalidated
 from runtime.api.uploads import receive_parts
 from runtime.wire.packages import (
     CONFIGURATION_ARCHIVE_PART,
@@ -25,7 +26,7 @@ class ConfigurationController(Controller):
     opt = access("workspace")
     tags = ("configurations",)
 
-    @get(summary="Configurations, highest version first")
+    @get(opt=revalidated("configuration"), summary="Configurations, highest version first")
     async def list_configurations(
         self, workspace_id: FromPath[UUID], services: Services, limit: Limit = 100, offset: Offset = 0
     ) -> ListConfigurationsResponse:

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from runtime.api import render
 from runtime.api.access import access
 from runtime.api.dependencies import Limit, Offset, Principal, Services, Settings
+from runtime.api.revalidation import revalidated
 from runtime.api.uploads import receive_parts
 from runtime.wire.packages import (
     DEPLOYMENT_ARCHIVE_PART,
@@ -29,7 +30,7 @@ class DeploymentController(Controller):
     opt = access("workspace")
     tags = ("deployments",)
 
-    @get(summary="Deployments, highest version first")
+    @get(opt=revalidated("deployment"), summary="Deployments, highest version first")
     async def list_deployments(
         self, workspace_id: FromPath[UUID], services: Services, limit: Limit = 100, offset: Offset = 0
     ) -> ListDeploymentsResponse:

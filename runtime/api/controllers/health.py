@@ -1,10 +1,13 @@
-"""What anybody may ask: whether the runtime is there, and how to approve a login."""
+"""What anybody may ask: whether the runtime is there, and well; and what its operators ask: how much it does."""
 
-from litestar import Controller, get
-from litestar.params import FromQuery
+from litestar import Controller, Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from runtime.api.access import access
-from runtime.auth.codes import is_user_code, normalise_user_code
+from runtime.api.dependencies import Metrics, Services
+from runtime.wire.errors import ErrorResponse
+from runtime.wire.health import HealthResponse
 from runtime.wire.ping import PingResponse
 
 
@@ -21,19 +24,38 @@ class PingController(Controller):
         return PingResponse(message="pong", service="dlt-runtime")
 
 
-class ActivationController(Controller):
-    """Where a device login sends its person."""
+class HealthController(Controller):
+    """For supervisors and load balancers."""
 
-    path = "/activate"
+    path = "/health"
     opt = access("public")
+    tags = ("health (this runtime's own)",)
 
-    @get(media_type="text/plain", include_in_schema=False)
-    async def activate(self, user_code: FromQuery[str | None] = None) -> str:
-        """Says what to do on the machine; approval is a matter for its administrators, not for this page."""
-        known = user_code is not None and is_user_code(user_code)
-        code = normalise_user_code(user_code) if known and user_code else "CODE"
-        return (
-            "To let this login in, an administrator runs on the runtime's machine:\n\n"
-            f"    dlt-runtime auth approve {code}\n\n"
-            "with --email EMAIL where the machine has several users.\n"
-        )
+    @get("/live", summary="Whether the daemon answers")
+    async def live(self) -> HealthResponse:
+        """It does; nothing else is asked."""
+        return HealthResponse()
+
+    @get(
+        "/ready",
+        responses={503: ResponseSpec(ErrorResponse, generate_examples=False, description="It cannot do its work")},
+        summary="Whether the daemon can do its work",
+    )
+    async def ready(self, services: Services) -> HealthResponse:
+        """Its database can be read and written."""
+        await services.health.check()
+        return HealthResponse()
+
+
+class MetricsController(Controller):
+    """For Prometheus: through the Unix socket, or with the token `metrics.token` of the settings."""
+
+    path = "/metrics"
+    opt = access("metrics")
+    tags = ("health (this runtime's own)",)
+
+    @get(media_type="text/plain", summary="Numbers for Prometheus")
+    async def metrics(self, services: Services, metrics: Metrics) -> Response[str]:
+        """Runs by state, queue, durations, log lines, requests."""
+        text = metrics.exposition(await services.health.workload()).decode("utf-8")
+        return Response(text, media_type="text/plain", headers={"Content-Type": CONTENT_TYPE_LATEST})

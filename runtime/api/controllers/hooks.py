@@ -77,7 +77,6 @@ class HookCallController(Controller):
         "/{workspace:str}/{hook_path:path}",
         status_code=202,
         request_max_body_size=None,
-        security=[{"hook": []}],
         summary="Call a webhook",
     )
     async def call(

@@ -6,10 +6,13 @@ from litestar.params import JSONBody
 from runtime.api import render
 from runtime.api.access import access
 from runtime.api.dependencies import Limit, Offset, Principal, Services
+from runtime.errors import InvalidError
 from runtime.wire.identities import (
+    CreateOrganizationRequest,
     MeResponse,
     OrganizationMembershipResponse,
     OrganizationMeResponse,
+    OrganizationPlanResponse,
     OrganizationResponse,
     UpdateOrganizationRequest,
     WorkspaceCreateRequest,
@@ -68,6 +71,18 @@ class OrganizationController(Controller):
         """Always one."""
         return [render.organization(await services.workspaces.organization())]
 
+    @post(summary="Create an organization")
+    async def create_organization(
+        self,
+        data: JSONBody[CreateOrganizationRequest],  # noqa: ARG002 - read, so that a wrong body is told apart
+    ) -> OrganizationResponse:
+        """Always refused: a machine is one organization."""
+        raise InvalidError(
+            "this machine is one organization, and there is no second one on it",
+            code="one_organization",
+            hint="rename it, or make another workspace in it; workspaces see nothing of each other",
+        )
+
     @get("/{organization_id:uuid}", summary="One organization")
     async def get_organization(self, services: Services) -> OrganizationResponse:
         """Its name and description."""
@@ -81,8 +96,19 @@ class OrganizationController(Controller):
         principal: Principal,
     ) -> OrganizationResponse:
         """Fields left out stay as they are."""
-        changed = await services.workspaces.update_organization(principal, name=data.name, description=data.description)
+        changed = await services.workspaces.update_organization(principal, data.model_dump(exclude_unset=True))
         return render.organization(changed)
+
+    @get("/{organization_id:uuid}/plan", summary="Plan of an organization")
+    async def plan(self, services: Services) -> OrganizationPlanResponse:
+        """Nothing on one's own machine is a trial."""
+        organization = await services.workspaces.organization()
+        return OrganizationPlanResponse(
+            id=organization.id,
+            plan="paid",
+            date_added=organization.created_at,
+            date_updated=organization.updated_at,
+        )
 
     @get("/{organization_id:uuid}/me", summary="The caller inside one organization")
     async def me(

@@ -13,9 +13,8 @@ from runtime.api.access import access
 from runtime.api.controllers.runs import find_run
 from runtime.api.dependencies import Services
 from runtime.api.log_stream import document, events
+from runtime.api.sse import LIVE_HEADERS, last_event_id
 from runtime.wire.logs import LogsResponse, LogStreamEvent
-
-_LIVE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # no proxy may hold lines back
 
 
 class LogController(Controller):
@@ -61,12 +60,13 @@ class LogController(Controller):
         run_id: FromPath[UUID],
         services: Services,
         script_id: FromQuery[UUID | None] = None,
-        last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
+        last_seen: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     ) -> Stream:
         """Server-sent events: stored lines at once, new ones as they come; closed when the run has ended.
 
         A reader that comes back sends the number of its last line as `Last-Event-ID` and gets those after it.
         """
         await find_run(services, workspace_id, run_id, script_id)
-        from_line = int(last_event_id) + 1 if last_event_id and last_event_id.isdecimal() else 0
-        return Stream(events(services.runs.follow(run_id, from_line)), headers=_LIVE_HEADERS)
+        last_line = last_event_id(last_seen)
+        from_line = 0 if last_line is None else last_line + 1
+        return Stream(events(services.runs.follow(run_id, from_line)), headers=LIVE_HEADERS)

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from litestar import Controller, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
@@ -11,9 +10,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from runtime.api import render
 from runtime.api.access import access
 from runtime.api.dependencies import Limit, Offset, Principal, Services, Starting
-from runtime.dispatch.jobs import Triggered, TriggerInput
+from runtime.api.revalidation import revalidated
+from runtime.api.zones import in_zone
+from runtime.dispatch.jobs import TriggerInput
 from runtime.dispatch.runs import RunView
-from runtime.errors import InvalidError, NotFoundError
+from runtime.errors import NotFoundError
 from runtime.store.runs import RunFilter
 from runtime.wire.jobs import JobType, TriggeredJob
 from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
@@ -29,7 +30,7 @@ class RunController(Controller):
     opt = access("workspace")
     tags = ("runs",)
 
-    @get(summary="Runs, newest first")
+    @get(opt=revalidated("run", "job"), summary="Runs, newest first")
     async def list_runs(
         self,
         workspace_id: FromPath[UUID],
@@ -51,8 +52,8 @@ class RunController(Controller):
             status=status,
             status_filter=status_filter,
             job_type=script_type,
-            start=_in_zone(start, tz),
-            end=_in_zone(end, tz),
+            start=in_zone(start, tz),
+            end=in_zone(end, tz),
             include_system=include_system_runs,
         )
         page = await services.runs.list(workspace_id, wanted, limit, offset)
@@ -63,15 +64,20 @@ class RunController(Controller):
     async def create_run(
         self, workspace_id: FromPath[UUID], data: JSONBody[CreateRunRequest], services: Services, principal: Principal
     ) -> TriggeredJob:
-        """`mode` `when_not_running` answers with the active run if there is one."""
-        job = data.script_id_or_ref_or_secret
-        if data.mode == "when_not_running":
-            view = await services.jobs.get(workspace_id, job)
-            if view.last_run and not view.last_run.is_final:
-                running = Triggered(view.job, view.last_run.trigger, (data.trigger,), "triggered", view.last_run)
-                return render.triggered(running)
-        wanted = TriggerInput(profile=data.profile, refresh=data.refresh)
-        return render.triggered(await services.jobs.start(principal, workspace_id, job, data.trigger, wanted))
+        """`mode` `when_not_running` answers with the active run if there is one.
+
+        A job may also be named by the secret of its public link.
+        """
+        wanted = TriggerInput(profile=data.profile, refresh=data.refresh, skip_freshness=data.skip_freshness)
+        started = await services.jobs.start(
+            principal,
+            workspace_id,
+            data.script_id_or_ref_or_secret,
+            data.trigger,
+            wanted,
+            when_not_running=data.mode == "when_not_running",
+        )
+        return render.triggered(started)
 
     @post("/cancel", summary="Cancel the newest active run of each job")
     async def cancel_many(
@@ -88,7 +94,7 @@ class RunController(Controller):
         """Of the workspace or of one job."""
         return render.detailed_run(await services.runs.latest(workspace_id, script_id))
 
-    @get("/{run_id:uuid}", summary="One run")
+    @get("/{run_id:uuid}", opt=revalidated(), summary="One run")
     async def get_run(
         self,
         workspace_id: FromPath[UUID],
@@ -116,12 +122,3 @@ async def find_run(services: Services, workspace_id: UUID, run_id: UUID, script_
     if script_id not in (None, view.job.id):
         raise NotFoundError(f"job `{view.job.job_ref}` has this run, not the job asked for", code="run_not_found")
     return view
-
-
-def _in_zone(at: datetime | None, zone: str) -> datetime | None:
-    if at is None or at.tzinfo is not None:
-        return at
-    try:
-        return at.replace(tzinfo=ZoneInfo(zone))
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidError(f"`tz`: `{zone}` is not an IANA time zone", code="invalid") from None

@@ -32,11 +32,9 @@ class WorkspaceController(Controller):
         services: Services,
         principal: Principal,
     ) -> WorkspaceResponse:
-        """Fields left out stay as they are."""
-        changed = await services.workspaces.update(
-            principal, workspace_id, name=data.name, description=data.description
-        )
-        return render.workspace(changed)
+        """Fields left out stay as they are; a description of null is taken away."""
+        changes = data.model_dump(exclude_unset=True)
+        return render.workspace(await services.workspaces.update(principal, workspace_id, changes))
 
     @get("/me", summary="The caller inside one workspace")
     async def me(self, workspace_id: FromPath[UUID], services: Services, principal: Principal) -> WorkspaceMeResponse:

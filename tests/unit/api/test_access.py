@@ -13,7 +13,15 @@ from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 from tests.api_client import ORGANIZATION, ROOT, STRANGER, WORKSPACE, client_for, make_app
 
 PUBLIC = {
+    # Pages: a browser's cookie is looked at by the page, and by nothing else.
     ("GET", "/activate"),
+    ("POST", "/activate"),
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("POST", "/login/github"),
+    ("GET", "/login/github/callback"),
+    ("POST", "/logout"),
+    ("GET", "/w/{workspace:str}"),
     ("GET", f"{API_PREFIX}/v1/ping"),
     ("GET", f"{AUTH_PREFIX}/v1/ping"),
     ("POST", f"{AUTH_PREFIX}/v1/workos/device-flow/code"),
@@ -21,6 +29,7 @@ PUBLIC = {
     ("POST", f"{AUTH_PREFIX}/v1/auth/refresh"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/logout"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/logout-all-devices"),
+    ("POST", "/hooks/{workspace:str}/{hook_path:path}"),
 }
 WORKSPACE_URL = f"{API_PREFIX}/v1/workspaces/{WORKSPACE.id}"
 

@@ -123,15 +123,6 @@ async def test_one_address_cannot_begin_logins_without_end(tmp_path: Path) -> No
     assert statuses == {201, 429}
 
 
-async def test_the_activation_page_shows_codes_and_nothing_else(tmp_path: Path) -> None:
-    async with client_for(make_app(tmp_path)) as client:
-        page = await client.get("/activate?user_code=bcdf2345")
-        odd = await client.get("/activate?user_code=<script>")
-    assert page.headers["content-type"].startswith("text/plain")
-    assert "dlt-runtime auth approve BCDF-2345" in page.text
-    assert "script" not in odd.text.lower()
-
-
 async def test_a_job_holds_its_label_and_expanded_triggers(tmp_path: Path) -> None:
     definition = make_definition(
         triggers=["schedule:0 8 * * *"],

@@ -24,6 +24,7 @@ timed = schedules | st.sampled_from(["every:60", "every:90", "every:1h", "every:
 
 
 @given(crons, zoned_moments())
+@example("* * * * *", ("Europe/Berlin", AUTUMN + timedelta(minutes=50)))
 @example("30 2 * * *", ("Europe/Berlin", SPRING + timedelta(minutes=10)))
 @example("0,45 2 * * *", ("Europe/Berlin", SPRING))
 @example("*/15 * * * *", ("Europe/Berlin", AUTUMN + timedelta(minutes=10)))
