@@ -24,7 +24,7 @@ async def ask_everything(estate: Estate, tenant: Tenant) -> AsyncIterator[tuple[
     async with estate.client(tenant.token) as owner, estate.client(is_admin=True) as admin:
         for operation in sorted(operations(), key=_when):
             client = admin if operation.name in _BY_ADMINISTRATORS else owner
-            request = _REQUESTS[operation.name](tenant) if operation.name in _REQUESTS else {}
+            request = REQUESTS[operation.name](tenant) if operation.name in REQUESTS else {}
             if operation.name in logins:
                 request = {"json": logins[operation.name]}
             ids = {**tenant.ids, **_IDS.get(operation.name, lambda _: {})(tenant)}
@@ -114,7 +114,7 @@ _IDS: dict[str, Callable[[Tenant], dict[str, str]]] = {
     f"POST {_W}/scripts/{{script_id_or_ref}}/public-url": lambda tenant: {"script_id_or_ref": _app(tenant)},
     f"DELETE {_W}/scripts/{{script_id_or_ref}}/public-url": lambda tenant: {"script_id_or_ref": _app(tenant)},
 }
-_REQUESTS: dict[str, Callable[[Tenant], dict[str, Any]]] = {
+REQUESTS: dict[str, Callable[[Tenant], dict[str, Any]]] = {
     f"PUT {API_PREFIX}/v1/internal/job-run-pipeline-summaries/{{workspace_id}}/{{job_run_id}}": lambda _: {
         "json": {"pipeline_name": "fruits", "dataset_name": None, "total_rows": 7, "started_at": "2026-03-10T12:00:00Z"}
     },

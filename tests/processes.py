@@ -138,7 +138,8 @@ class DaemonProcess:
     @property
     def url(self) -> str:
         """The TCP listener."""
-        return f"http://{self.listen}"
+        has_tls = "TLS__CERT" in self.settings or self.settings.get("TLS__SELF_SIGNED") == "always"
+        return f"{'https' if has_tls else 'http'}://{self.listen}"
 
     @property
     def socket_url(self) -> str:

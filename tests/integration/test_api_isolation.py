@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from runtime.wire.addresses import API_PREFIX
-from tests.every_operation import _REQUESTS as CONTRACT_REQUESTS
+from tests.every_operation import REQUESTS
 from tests.house import House
 from tests.routes import routes
 from tests.tenants import Estate, Tenant, add_tenant, build_estate
@@ -48,7 +48,7 @@ def parameters(path: str) -> set[str]:
 
 
 def request_for(name: str, tenant: Tenant) -> dict[str, Any]:
-    build: Callable[[Tenant], dict[str, Any]] = CONTRACT_REQUESTS.get(name, lambda _: OWN_BODIES.get(name, {}))
+    build: Callable[[Tenant], dict[str, Any]] = REQUESTS.get(name, lambda _: OWN_BODIES.get(name, {}))
     return build(tenant)
 
 
