@@ -147,7 +147,7 @@ def chromium(folder: Path) -> Iterator[Chromium]:
     with (folder / "chromium.log").open("wb") as log:
         process = subprocess.Popen(
             # It talks on descriptors 3 and 4.
-            ["sh", "-c", f'exec "$@" 3<&{browser_reads} 4>&{browser_writes}', "sh", PROGRAM, *options],
+            ["bash", "-c", f'exec "$@" 3<&{browser_reads} 4>&{browser_writes}', "bash", PROGRAM, *options],
             env={**os.environ, "HOME": str(folder)},
             pass_fds=(browser_reads, browser_writes),
             stdout=log,

@@ -94,7 +94,7 @@ class FakeGitHub:
 
 @contextmanager
 def fake_github(host: str = "127.0.0.1") -> Iterator[FakeGitHub]:
-    """Serve one, from a thread of its own.
+    """Serve one, from a thread of its own; `/link?to=URL` is a page of another site with a link.
 
     Args:
         host: Under which name it is reached; `localhost` is another site than `127.0.0.1` to a browser.
@@ -110,6 +110,8 @@ def fake_github(host: str = "127.0.0.1") -> Iterator[FakeGitHub]:
                 self.send_response(HTTPStatus.FOUND)
                 self.send_header("Location", github.authorize(_first(parts.query)))
                 self.end_headers()
+            elif parts.path == "/link":
+                self._send(f'<!doctype html><a href="{_first(parts.query)["to"]}">there</a>'.encode(), "text/html")
             else:
                 token = self.headers["Authorization"].removeprefix("Bearer ")
                 answer = github.api(parts.path.removeprefix("/api"), token)
@@ -123,9 +125,11 @@ def fake_github(host: str = "127.0.0.1") -> Iterator[FakeGitHub]:
                 self._answer(github.exchange(_first(body)), HTTPStatus.OK)
 
         def _answer(self, body: Any, status: HTTPStatus) -> None:
-            content = json.dumps(body).encode()
+            self._send(json.dumps(body).encode(), "application/json", status)
+
+        def _send(self, content: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -133,7 +137,11 @@ def fake_github(host: str = "127.0.0.1") -> Iterator[FakeGitHub]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class's name
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Browsers open connections that they do not use, and hang up."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         github.url = f"http://{host}:{server.server_address[1]}"

@@ -27,13 +27,15 @@ _MEANINGS = {
 
 
 class ErrorDocumentation(ReceiveRoutePlugin):
-    """Documents errors and, where answers carry validators, 304."""
+    """Documents errors, 304 where answers carry validators, and what needs no credentials."""
 
     def receive_route(self, route: BaseRoute) -> None:
         """Complete the responses of a route's handlers."""
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 handler.responses = {**_responses(handler), **(handler.responses or {})}
+                if access_of(handler) == "public" and not handler.security:
+                    handler.security = [{}]
 
 
 def _responses(handler: HTTPRouteHandler) -> dict[int, ResponseSpec]:

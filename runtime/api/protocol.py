@@ -34,6 +34,7 @@ class PeerProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._is_head_complete = False
         self._head_bytes = 0
+        self._has_message_ended = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -57,8 +58,10 @@ class PeerProtocol(HttpToolsProtocol):
         """Take a piece of a request; a head that grows too large is answered with 431."""
         if not self._is_head_complete and self._timer is None:
             self._set_timer(HEAD_SECONDS)
+        self._has_message_ended = False
         super().data_received(data)
-        if not self._is_head_complete and not self.transport.is_closing():
+        # A piece in which a message ended is that message's body, not the next one's head.
+        if not self._is_head_complete and not self._has_message_ended and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(431, "head_too_large", "the headers of the request are too large")
@@ -72,6 +75,7 @@ class PeerProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """What comes next is another head."""
         self._is_head_complete = False
+        self._has_message_ended = True
         self._head_bytes = 0
         super().on_message_complete()
 

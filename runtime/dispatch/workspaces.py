@@ -193,8 +193,12 @@ def _checked(changes: Changes) -> dict[str, str | None]:
 
 
 def _check_description(text: str | None) -> str | None:
-    if text is not None and len(text) > _LONGEST_DESCRIPTION:
+    if text is None:
+        return None
+    if len(text) > _LONGEST_DESCRIPTION:
         raise InvalidError(f"a description has at most {_LONGEST_DESCRIPTION:,} characters", code="description")
+    if any(not (sign.isprintable() or sign in "\n\r\t") for sign in text):
+        raise InvalidError("a description holds no control characters", code="description")
     return text
 
 
@@ -202,4 +206,6 @@ def _check_name(name: str) -> str:
     stripped = name.strip()
     if not stripped or len(stripped) > _LONGEST_NAME:
         raise InvalidError(f"a name has between 1 and {_LONGEST_NAME} characters", code="name")
+    if not stripped.isprintable():  # it is written to terminals
+        raise InvalidError("a name holds no control characters", code="name")
     return stripped

@@ -1,4 +1,4 @@
-"""What changes in a workspace, as server-sent events; this runtime's own."""
+"""Server-sent events, and what those of a workspace hold, which is this runtime's own."""
 
 from typing import Literal
 from uuid import UUID
@@ -10,6 +10,14 @@ from runtime.wire.packages import ConfigurationResponse, DeploymentResponse
 from runtime.wire.run_details import DetailedRunResponse
 
 EventKind = Literal["workspace", "deployment", "configuration", "script", "run"]
+
+
+class ServerSentEvent(WireModel):
+    """An event as it stands in a stream; `data` is one line of JSON, which the operation describes."""
+
+    data: str
+    event: str | None = None
+    id: str | None = None
 
 
 class ChangeEvent(WireModel):

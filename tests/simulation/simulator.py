@@ -146,7 +146,7 @@ class Simulation:
         if self._is_down or len(self._running) >= CAPACITY:
             return
         rows = self._raw.execute(
-            """SELECT runs.id FROM live_runs JOIN runs ON runs.id = live_runs.run_id JOIN jobs ON jobs.id = runs.job_id
+            """SELECT runs.id FROM live_runs CROSS JOIN runs ON runs.id = live_runs.run_id CROSS JOIN jobs ON jobs.id = runs.job_id
                WHERE status = 'pending' ORDER BY runs.created_at, jobs.job_ref, runs.number LIMIT ?""",
             (CAPACITY - len(self._running),),
         ).fetchall()
@@ -242,7 +242,7 @@ class Simulation:
 
     async def _cancel(self) -> None:
         rows = self._raw.execute(
-            """SELECT runs.id FROM live_runs JOIN runs ON runs.id = live_runs.run_id JOIN jobs ON jobs.id = runs.job_id
+            """SELECT runs.id FROM live_runs CROSS JOIN runs ON runs.id = live_runs.run_id CROSS JOIN jobs ON jobs.id = runs.job_id
                WHERE status IN ('pending', 'running') ORDER BY jobs.job_ref, runs.number"""
         ).fetchall()
         if not rows:

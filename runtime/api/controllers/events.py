@@ -12,7 +12,7 @@ from runtime.api.access import access
 from runtime.api.change_stream import changes
 from runtime.api.dependencies import Principal, Services, Settings
 from runtime.api.sse import LIVE_HEADERS, last_event_id
-from runtime.wire.events import ChangeEvent
+from runtime.wire.events import ServerSentEvent
 
 
 class EventController(Controller):
@@ -26,10 +26,11 @@ class EventController(Controller):
         media_type="text/event-stream",
         responses={
             200: ResponseSpec(
-                ChangeEvent,
+                ServerSentEvent,
                 media_type="text/event-stream",
                 generate_examples=False,
-                description="One such object in the data of each event but the first",
+                description="`data` is an object with `kind`, `id`, and under the name of its kind the thing as it is "
+                "now: `run`, `script`, `deployment`, `configuration` or `workspace`; `deleted` where it is gone",
             )
         },
         summary="Changes of runs, jobs and deployments",

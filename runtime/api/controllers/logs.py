@@ -14,7 +14,8 @@ from runtime.api.controllers.runs import find_run
 from runtime.api.dependencies import Services
 from runtime.api.log_stream import document, events
 from runtime.api.sse import LIVE_HEADERS, last_event_id
-from runtime.wire.logs import LogsResponse, LogStreamEvent
+from runtime.wire.events import ServerSentEvent
+from runtime.wire.logs import LogsResponse
 
 
 class LogController(Controller):
@@ -46,10 +47,10 @@ class LogController(Controller):
         media_type="text/event-stream",
         responses={
             200: ResponseSpec(
-                LogStreamEvent,
+                ServerSentEvent,
                 media_type="text/event-stream",
                 generate_examples=False,
-                description="One such object in the data of each event",
+                description="`data` is an object with `channel`, `line_num`, `reported_at` and `content`",
             )
         },
         summary="Live lines",

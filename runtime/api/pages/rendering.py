@@ -37,11 +37,16 @@ HEADERS: Mapping[str, str] = {
 
 def _ago(seconds: float) -> str:
     """A duration in words, in the one unit that says enough."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds >= size:
             count = int(seconds // size)
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return f"{max(0, int(seconds))} seconds ago"
+    return "just now"
+
+
+def _sentence(text: str) -> str:
+    """An error's words, which are written for a terminal, as a page has them."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _exact(at: datetime) -> str:
@@ -57,7 +62,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["style"] = Markup(_STYLE)  # noqa: S704 - a file of ours
-    environment.filters |= {"ago": _ago, "exact": _exact}
+    environment.filters |= {"ago": _ago, "exact": _exact, "sentence": _sentence}
     return environment
 
 
