@@ -19,6 +19,7 @@ from runtime.wire.certificates import (
     presented,
     trusting_file,
     trusting_key,
+    trusting_system,
 )
 from runtime.wire.endpoint import Endpoint
 
@@ -29,8 +30,8 @@ def remembered(endpoint: Endpoint) -> Path:
     return credentials_file().parent / "certificates" / f"{host.replace(':', '_')}_{port}.pem"
 
 
-def context_for(endpoint: Endpoint) -> ssl.SSLContext | None:
-    """What a connection to the daemon trusts: the given file, else the remembered key, else None: this machine's list.
+def context_for(endpoint: Endpoint) -> ssl.SSLContext:
+    """What a connection to the daemon trusts: the given file, else the remembered key, else this machine's list.
 
     Raises:
         UntrustedCertificateError: the file holds no certificate, or the daemon has another key now.
@@ -39,7 +40,7 @@ def context_for(endpoint: Endpoint) -> ssl.SSLContext | None:
     if endpoint.ca_file is not None:
         return trusting_file(endpoint.ca_file)
     pin = remembered(endpoint)
-    return trusting_key(pin.read_text(), *endpoint.host_and_port) if pin.exists() else None
+    return trusting_key(pin.read_text(), *endpoint.host_and_port) if pin.exists() else trusting_system()
 
 
 def meet(session: Session) -> None:

@@ -81,7 +81,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         middleware=[
             Measuring(measurements),
             BodyPace(),
-            Authentication(services.accounts, token and token.get_secret_value()),
+            Authentication(services.accounts, token.get_secret_value() if token else None),
             revalidation,
         ],
         before_request=revalidation.before_request,
@@ -105,8 +105,6 @@ def _openapi() -> OpenAPIConfig:
         ),
         security=[{"bearer": []}],
         # Documents only: the pages that render them would load scripts from elsewhere.
-        openapi_router=Router(
-            path="/schema", route_handlers=[], opt=access("authenticated"), include_in_schema=False
-        ),
+        openapi_router=Router(path="/schema", route_handlers=[], opt=access("authenticated"), include_in_schema=False),
         render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"]), YamlRenderPlugin()],
     )

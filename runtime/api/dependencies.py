@@ -25,9 +25,7 @@ Limit = Annotated[int, QueryParameter(ge=0, le=1000, description="most items to 
 Offset = Annotated[int, QueryParameter(ge=0, le=_FAR, description="how many items to pass over")]
 
 
-def provide(
-    services: dispatch.Services, settings: DaemonSettings, measurements: Measurements
-) -> dict[str, Provide]:
+def provide(services: dispatch.Services, settings: DaemonSettings, measurements: Measurements) -> dict[str, Provide]:
     """The dependencies of an application."""
     starting = StartingOnce()
     return {

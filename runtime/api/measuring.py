@@ -31,7 +31,7 @@ class Measurements:
     """What one application has measured."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a third more series that nobody asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a third more series that nobody asks for
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         build = Gauge("dlt_runtime_build_info", "The version that runs.", ["version"], registry=self._registry)

@@ -6,7 +6,7 @@ import time
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 
 GRACE_SECONDS = 20.0
 LEAST_BYTES_PER_SECOND = 4096
@@ -28,7 +28,7 @@ class BodyPace(ASGIMiddleware):
         """Watch what is received until the body is complete; a handler waiting for the client to leave may wait on."""
         received, waited, is_complete = 0, 0.0, False
 
-        async def receive_paced() -> Message:
+        async def receive_paced() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             nonlocal received, waited, is_complete
             if is_complete:
                 return await receive()

@@ -49,7 +49,7 @@ class Revalidation(ASGIMiddleware):
                 validator = scope["state"].get(_STATE)
                 if validator is not None:
                     headers = [*message["headers"], (b"etag", validator.encode("ascii")), *_HEADERS]
-                    message = {**message, "headers": headers}  # type: ignore[misc]
+                    message = {**message, "headers": headers}
             await send(message)
 
         await next_app(scope, receive, send_validated)

@@ -15,7 +15,7 @@ _CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Workload:
-    """The machine's work: runs that ended ever since, those that have not (workspace, status, how many), lines stored."""
+    """The machine's work: runs that have ended, those that have not (workspace, status, how many), lines stored."""
 
     ended: list[EndedTotal]
     active: list[tuple[UUID, str, int]]

@@ -42,7 +42,7 @@ def buckets_of(start: datetime, end: datetime, zone: ZoneInfo, size: BucketSize)
         InvalidError: the period is empty, or has too many buckets.
     """
     first, last = _local(start, zone), _local(end, zone)
-    if not (_FAR_PAST <= first and last <= _FAR_FUTURE):
+    if not (first >= _FAR_PAST and last <= _FAR_FUTURE):
         raise InvalidError("`start` and `end` must lie between the years 1900 and 2200", code="period")
     begin, finish = instant_of(start, zone), instant_of(end, zone)
     if begin >= finish:

@@ -34,6 +34,4 @@ async def links_of(connection: Connection, workspace_id: UUID) -> dict[UUID, UUI
 
 async def find_job_of_link(connection: Connection, secret: UUID) -> UUID | None:
     """The job that a secret opens."""
-    return uuid_or_none(
-        await connection.value("SELECT job_id FROM public_links WHERE secret = ?", (secret.bytes,))
-    )
+    return uuid_or_none(await connection.value("SELECT job_id FROM public_links WHERE secret = ?", (secret.bytes,)))

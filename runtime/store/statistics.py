@@ -7,7 +7,7 @@ from uuid import UUID
 
 from runtime.domain.buckets import Bucket
 from runtime.domain.refs import DASHBOARD_JOB_REF
-from runtime.domain.runs import ACTIVE_STATUSES
+from runtime.domain.runs import ACTIVE_STATUSES, RunStatus
 from runtime.store.columns import to_micros
 from runtime.store.database import Connection
 
@@ -19,7 +19,7 @@ class BucketCount:
     """Runs of one status in one bucket; `seconds` is the time they took together."""
 
     bucket: int
-    status: str
+    status: RunStatus
     runs: int
     seconds: int
 

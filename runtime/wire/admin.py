@@ -55,7 +55,7 @@ class CreateTokenRequest(WireModel):
 
     email: str
     workspace: str
-    days: int = Field(90, ge=1, le=3650)
+    days: int = Field(90, ge=1, le=3650, strict=True)
 
 
 class TokenResponse(WireModel):

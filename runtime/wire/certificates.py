@@ -8,6 +8,7 @@ sent, the other side has proved that it has that key. The host's name is not com
 """
 
 import hashlib
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -75,13 +76,24 @@ def is_trusted_by_system(host: str, port: int) -> bool:
     try:
         with (
             socket.create_connection((host, port), HANDSHAKE_SECONDS) as plain,
-            ssl.create_default_context().wrap_socket(plain, server_hostname=host),
+            trusting_system().wrap_socket(plain, server_hostname=host),
         ):
             return True
     except ssl.SSLCertVerificationError:
         return False
     except OSError as error:
         raise DaemonUnreachableError(f"no daemon answers at `{host}:{port}` with TLS: {error}") from error
+
+
+def trusting_system() -> ssl.SSLContext:
+    """A context that trusts this machine's authorities and, unless the environment names others, the usual ones."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
 
 
 def trusting_file(path: Path) -> ssl.SSLContext:

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
-from runtime.wire.model import Instant, Page, WireModel
+from runtime.wire.model import Flag, Instant, Page, WholeNumber, WireModel
 from runtime.wire.runs import RunResponse
 
 JobType = Literal["batch", "interactive", "stream"]
@@ -96,7 +96,7 @@ class CreateScriptRequest(WireModel):
     job_ref: str
     script_type: JobType
     job_definition: dict[str, Any]
-    job_definition_engine_version: int
+    job_definition_engine_version: WholeNumber
     job_definition_hash: str
     deployment_module: str | None = None
     description: str | None = None
@@ -110,8 +110,8 @@ class TriggerJobsRequest(WireModel):
     selectors: list[str] | None = None
     job_refs: list[str] | None = None
     profile: str | None = None
-    refresh: bool = False
-    dry_run: bool = False
+    refresh: Flag = False
+    dry_run: Flag = False
 
 
 class TriggeredJob(WireModel):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from runtime.wire.jobs import ScriptResponse, ScriptVersionResponse
-from runtime.wire.model import WireModel
+from runtime.wire.model import Flag, WholeNumber, WireModel
 
 
 class DeployManifestRequest(WireModel):
@@ -13,12 +13,12 @@ class DeployManifestRequest(WireModel):
     definitions; `job_definition_hash` covers the whole manifest.
     """
 
-    job_definition_engine_version: int
+    job_definition_engine_version: WholeNumber
     job_definition_hash: str
     jobs: list[dict[str, Any]]
     deployment_module: str | None = None
     description: str | None = None
-    dry_run: bool = False
+    dry_run: Flag = False
 
 
 class UpdatedScript(WireModel):

@@ -8,7 +8,7 @@ and daemons understand each other. Times carry their offset.
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 Item = TypeVar("Item")
 
@@ -19,11 +19,23 @@ def _require_offset(value: datetime) -> datetime:
     return value
 
 
-Instant = Annotated[datetime, AfterValidator(_require_offset)]
+def _refuse_number(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError("a time is a text")
+    return value
+
+
+Instant = Annotated[datetime, BeforeValidator(_refuse_number), AfterValidator(_require_offset)]
 """A point in time, ISO 8601 with an offset."""
 
+Flag = Annotated[bool, Field(strict=True)]
+"""What a request says yes or no to: `true` or `false` and no word or number that may mean it."""
 
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+WholeNumber = Annotated[int, Field(strict=True)]
+"""A number in a request, not a text that looks like one."""
+
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
 """A number of things, as large as the store can hold."""
 
 

@@ -3,7 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
-from runtime.wire.model import Count, Instant, WireModel
+from runtime.wire.model import Count, Flag, Instant, WireModel
 
 RunStatus = Literal["pending", "starting", "running", "cancelling", "completed", "failed", "cancelled", "skipped"]
 FINAL_RUN_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
@@ -73,15 +73,15 @@ class CreateRunRequest(WireModel):
     trigger: str
     mode: RunMode = "always"
     profile: str | None = None
-    refresh: bool = False
-    skip_freshness: bool = False
+    refresh: Flag = False
+    skip_freshness: Flag = False
 
 
 class BulkCancelRequest(WireModel):
     """Cancels the newest active run of each job; a dry run only says which."""
 
     job_refs: list[str]
-    dry_run: bool = False
+    dry_run: Flag = False
 
 
 class CancelledRunInfo(WireModel):

@@ -1,6 +1,5 @@
 """Runs: looking at them, starting one, cancelling."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from runtime.api import render
 from runtime.api.access import access
 from runtime.api.dependencies import Limit, Offset, Principal, Services, Starting
 from runtime.api.revalidation import revalidated
-from runtime.api.zones import in_zone
+from runtime.api.zones import in_zone, moment
 from runtime.dispatch.jobs import TriggerInput
 from runtime.dispatch.runs import RunView
 from runtime.errors import NotFoundError
@@ -39,8 +38,8 @@ class RunController(Controller):
         status: FromQuery[RunStatus | None] = None,
         status_filter: FromQuery[RunStatusFilter | None] = None,
         script_type: FromQuery[JobType | None] = None,
-        start: FromQuery[datetime | None] = None,
-        end: FromQuery[datetime | None] = None,
+        start: Annotated[str | None, moment("runs created then or later")] = None,
+        end: Annotated[str | None, moment("runs created before")] = None,
         tz: Annotated[str, QueryParameter(description=_ZONE)] = "UTC",
         include_system_runs: FromQuery[bool] = False,
         limit: Limit = 100,
@@ -52,8 +51,8 @@ class RunController(Controller):
             status=status,
             status_filter=status_filter,
             job_type=script_type,
-            start=in_zone(start, tz),
-            end=in_zone(end, tz),
+            start=in_zone("start", start, tz),
+            end=in_zone("end", end, tz),
             include_system=include_system_runs,
         )
         page = await services.runs.list(workspace_id, wanted, limit, offset)

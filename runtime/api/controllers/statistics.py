@@ -1,7 +1,6 @@
 """Counts of runs over time, and when anything last changed."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,13 +9,20 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from runtime.api.access import access
 from runtime.api.dependencies import Principal, Services
-from runtime.api.zones import zone_of
+from runtime.api.zones import moment, time_of, zone_of
 from runtime.dispatch.statistics import BucketStatistics
 from runtime.domain.buckets import instant_of
-from runtime.wire.stats import BucketSize, RunBucketData, RunStatsBucket, RunStatsResponse, StatusCounts, WatermarkResponse
+from runtime.wire.stats import (
+    BucketSize,
+    RunBucketData,
+    RunStatsBucket,
+    RunStatsResponse,
+    StatusCounts,
+    WatermarkResponse,
+)
 
-Start = Annotated[datetime, QueryParameter(description="begin of the period, local time in `tz`")]
-End = Annotated[datetime, QueryParameter(description="its end, exclusive")]
+Start = Annotated[str, moment("begin of the period, local time in `tz`")]
+End = Annotated[str, moment("its end, exclusive")]
 Zone = Annotated[str, QueryParameter(description="IANA zone whose hours and days the buckets are")]
 
 
@@ -69,15 +75,15 @@ class OrganizationStatisticsController(Controller):
 
 
 async def _count(
-    services: Services, workspace_ids: Sequence[UUID], start: datetime, end: datetime, tz: str, bucket: BucketSize
+    services: Services, workspace_ids: Sequence[UUID], start: str, end: str, tz: str, bucket: BucketSize
 ) -> RunStatsResponse:
-    zone = zone_of(tz)
-    counted = await services.statistics.count(workspace_ids, start, end, zone, bucket)
+    zone, begin, finish = zone_of(tz), time_of("start", start), time_of("end", end)
+    counted = await services.statistics.count(workspace_ids, begin, finish, zone, bucket)
     return RunStatsResponse(
         bucket_size=bucket,
         buckets=[RunStatsBucket(bucket_start=one.bucket.start, data=_data(one)) for one in counted],
-        period_start=instant_of(start, zone),
-        period_end=instant_of(end, zone),
+        period_start=instant_of(begin, zone),
+        period_end=instant_of(finish, zone),
         tz=tz,
     )
 
