@@ -10,7 +10,7 @@ from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.starting import start_batch
 from runtime.domain.identities import Principal
-from runtime.domain.jobs import Job, JobDefinition, JobVersion, hash_definition, normalise_definition
+from runtime.domain.jobs import Job, JobDefinition, JobVersion, check_engine, hash_definition, normalise_definition
 from runtime.domain.reconcile import Plan, reconcile
 from runtime.domain.schedules import clock_of, clock_triggers, override_survives
 from runtime.domain.starting import StartRequest
@@ -62,6 +62,7 @@ class ManifestService:
         Raises:
             InvalidError: the manifest is not usable; nothing changes.
         """
+        check_engine(manifest.engine_version)  # also where there is no job to read
         wanted = [normalise_definition(raw, manifest.engine_version) for raw in manifest.jobs]
         if dry_run:
             async with self._database.read() as connection:

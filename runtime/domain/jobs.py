@@ -116,6 +116,16 @@ def hash_definition(raw: Mapping[str, Any]) -> str:
     return base64.b64encode(hashlib.sha3_256(content).digest()).decode()
 
 
+def check_engine(engine_version: int) -> None:
+    """Raise InvalidError unless this runtime reads manifests of this engine (semantics J5)."""
+    if engine_version not in MANIFEST_ENGINES:
+        raise InvalidError(
+            f"manifest engine {engine_version} is not known to this runtime, which reads engines 1 and 2",
+            code="manifest_engine",
+            hint="upgrade the runtime, or deploy with an older dlt",
+        )
+
+
 def normalise_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefinition:
     """Read a job definition of manifest engine 1 or 2 (semantics J5) and check that it makes sense.
 
@@ -133,12 +143,7 @@ def read_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefinitio
     Raises:
         InvalidError: the engine is unknown, or a field is missing or of the wrong type.
     """
-    if engine_version not in MANIFEST_ENGINES:
-        raise InvalidError(
-            f"manifest engine {engine_version} is not known to this runtime, which reads engines 1 and 2",
-            code="manifest_engine",
-            hint="upgrade the runtime, or deploy with an older dlt",
-        )
+    check_engine(engine_version)
     try:
         entry_point = EntryPoint.model_validate(
             {key: raw["entry_point"].get(key) for key in ("module", "function", "job_type", "launcher")}
@@ -221,7 +226,7 @@ def _check(definition: JobDefinition) -> None:
         raise refuse("`execute.concurrency` must be at least 1, or null for no limit")
     try:
         ZoneInfo(definition.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory of zones
         raise refuse(f"`{definition.timezone}` is not an IANA time zone") from None
     for trigger in parsed:
         if trigger.type == "schedule" and not _comes(trigger.expression):

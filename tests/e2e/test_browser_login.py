@@ -80,7 +80,8 @@ def page_and_device_code(begun: Ended) -> tuple[str, str]:
 
 
 def user_code(begun: Ended) -> str:
-    return next(iter(re.findall(r"\b[A-Z]{4}-[0-9]{4}\b", begun.text)))
+    found: list[str] = re.findall(r"\b[A-Z]{4}-[0-9]{4}\b", begun.text)
+    return found[0]
 
 
 def test_the_public_client_logs_in_by_the_page_over_https(official: OfficialClient, browser: PageBrowser) -> None:
@@ -225,7 +226,7 @@ def test_a_real_browser_comes_back_from_github_signed_in_and_from_a_link_elsewhe
         tab.wait_for_text("Let this login in?")
         assert EMAIL in tab.text
         assert "__Host-dlt-runtime-github" not in tab.cookies()
+        assert tab.complaints == []
         tab.open(f"{github.url}/link?to={page}")
         tab.click("a")
         tab.wait_for_text("Let this login in?")
-        assert tab.complaints == []

@@ -395,12 +395,12 @@ async def test_a_workspace_is_renamed_and_described(
 ) -> None:
     place = await workspaces.create(admin, "  fruitshop ", None)
     clock.forward(minutes=1)
-    changed = await workspaces.update(admin, place.id, name=None, description="apples")
+    changed = await workspaces.update(admin, place.id, {"description": "apples"})
     assert (changed.name, changed.description, changed.updated_at) == ("fruitshop", "apples", clock.now)
     assert await workspaces.get(place.id) == changed
     for name in ("", " ", "x" * 101):
         with pytest.raises(InvalidError):
-            await workspaces.update(admin, place.id, name=name, description=None)
+            await workspaces.update(admin, place.id, {"name": name})
     with pytest.raises(NotFoundError):
         await workspaces.get(uuid4())
 
@@ -408,7 +408,7 @@ async def test_a_workspace_is_renamed_and_described(
 async def test_the_organization_is_one_and_stays_the_same(workspaces: WorkspaceService, admin: Principal) -> None:
     made = await asyncio.gather(*(workspaces.organization() for _ in range(3)))
     assert made[0] == made[1] == made[2]
-    renamed = await workspaces.update_organization(admin, name="Orchard", description=None)
+    renamed = await workspaces.update_organization(admin, {"name": "Orchard"})
     assert await workspaces.organization() == renamed
     assert renamed.id == made[0].id
 

@@ -90,7 +90,7 @@ FOLLOWERS = [
     _job("chain.second", "job.success:jobs.chain.first", "job.success:jobs.clock.newyork"),
     _job("chain.third", "job.success:jobs.chain.second", **_at_once(2)),
     _job("chain.alert", "job.fail:jobs.clock.newyork", "job.fail:jobs.chain.first", **_at_once(None)),
-    _job("chain.gated", "job.success:jobs.clock.berlin", gates=("period.three",)),
+    _job("chain.gated", "job.success:jobs.clock.utc", gates=("pointer.event",)),  # the two start together
 ]
 REFRESHES = [
     _job("refresh.origin", "schedule:0 12 1,15 * *", refresh="always", expose={"tags": ["backfill"]}),

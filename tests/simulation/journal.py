@@ -18,8 +18,10 @@ from runtime.store.database import Database
 from runtime.store.jobs import all_jobs, list_versions
 from runtime.store.runs import RunFilter, list_runs
 
+NOBODY = UUID(int=0)
+
 _SCHEMA = """
-CREATE TABLE journal (seq INTEGER PRIMARY KEY, kind TEXT, subject BLOB, before ANY, after ANY, detail TEXT);
+CREATE TABLE journal (seq INTEGER PRIMARY KEY, kind TEXT, subject ANY, before ANY, after ANY, detail TEXT);
 
 CREATE TRIGGER run_created AFTER INSERT ON runs BEGIN
     INSERT INTO journal (kind, subject, after) VALUES ('run', NEW.id, NEW.status); END;
@@ -68,12 +70,16 @@ def keep_journal(raw: sqlite3.Connection) -> None:
 
 def note(raw: sqlite3.Connection, at: datetime, cause: str, detail: str | None = None) -> None:
     """Say what happens next, and at what time; what is written from here on is its doing."""
-    raw.execute("INSERT INTO journal (kind, after, subject, detail) VALUES ('event', ?, ?, ?)", (to_micros(at), cause, detail))
+    row = to_micros(at), cause, detail
+    raw.execute("INSERT INTO journal (kind, after, subject, detail) VALUES ('event', ?, ?, ?)", row)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One change, with the event that made it; `subject` is a run's or a job's identifier."""
+    """One change, with the event that made it; `subject` is a run's or a job's identifier.
+
+    An entry of kind `event` opens each event; its subject says nothing.
+    """
 
     seq: int
     at: datetime
@@ -91,7 +97,6 @@ class History:
     """A journal and the end of the story: the runs as they stand, and every definition there ever was."""
 
     entries: list[Entry]
-    events: list[tuple[datetime, str]]
     runs: dict[UUID, Run]
     definitions: dict[UUID, JobDefinition]
     refs: dict[UUID, str]
@@ -123,13 +128,10 @@ class History:
 async def read_history(database: Database, raw: sqlite3.Connection, workspace_id: UUID, now: datetime) -> History:
     """All that has been noted, and the store as it is now."""
     entries: list[Entry] = []
-    events: list[tuple[datetime, str]] = []
     at, cause, detail = now, "", None
     for row in raw.execute("SELECT * FROM journal ORDER BY seq"):
         if row["kind"] == "event":
             at, cause, detail = from_micros(row["after"]), row["subject"], row["detail"]
-            events.append((at, cause))
-            continue
         entries.append(
             Entry(
                 seq=row["seq"],
@@ -137,7 +139,7 @@ async def read_history(database: Database, raw: sqlite3.Connection, workspace_id
                 cause=cause,
                 cause_detail=detail,
                 kind=row["kind"],
-                subject=UUID(bytes=row["subject"]),
+                subject=UUID(bytes=row["subject"]) if row["kind"] != "event" else NOBODY,
                 before=row["before"],
                 after=row["after"],
                 detail=row["detail"],
@@ -162,7 +164,6 @@ async def read_history(database: Database, raw: sqlite3.Connection, workspace_id
     }
     return History(
         entries=entries,
-        events=events,
         runs={run.id: run for run in page.items},
         definitions=definitions,
         refs=refs,

@@ -5,11 +5,14 @@ refreshes. It is written from `semantics.md` and uses the domain only for the ti
 oracle of their own, `test_ticks`), never for windows, gates or cascades.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.runs import Run
@@ -61,9 +64,7 @@ class Model:
             edge = {
                 ref
                 for ref, one in self.live().items()
-                if one.refresh != "block"
-                and any(waited in edge for waited in waits_for(one))
-                and ref not in reached
+                if one.refresh != "block" and any(waited in edge for waited in waits_for(one)) and ref not in reached
             }
             reached |= edge
         return reached - {origin}
@@ -100,8 +101,6 @@ def last_tick(definition: JobDefinition) -> datetime | None:
 
 
 def _bound(definition: JobDefinition, text: str) -> datetime:
-    from zoneinfo import ZoneInfo
-
     at = datetime.fromisoformat(text)
     at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(definition.timezone))
     clock = declared_clock(definition)
@@ -124,13 +123,27 @@ def ticks_between(clock: Trigger, zone: str, start: datetime, end: datetime) -> 
         yield start
 
 
-def windows_of(definition: JobDefinition, now: datetime) -> list[Span]:
-    """The windows of a W3 job that have passed."""
-    clock, first = declared_clock(definition), first_tick(definition)
-    assert clock is not None
-    until = min(now, last_tick(definition) or now)
-    ticks = [first, *ticks_between(clock, definition.timezone, first, until)]
-    return list(zip(ticks, ticks[1:], strict=False))
+class Windows:
+    """The windows of W3 jobs, worked out once for all of a history."""
+
+    def __init__(self, until: datetime) -> None:
+        self._until = until
+        self._known: dict[tuple[str, str, str | None], list[Span]] = {}
+
+    def all(self, definition: JobDefinition) -> list[Span]:
+        """Every window of the history's time."""
+        clock = declared_clock(definition)
+        assert clock is not None
+        key = definition.job_ref, clock.text, definition.interval_start
+        if key not in self._known:
+            first, until = first_tick(definition), min(self._until, last_tick(definition) or self._until)
+            self._known[key] = list(pairwise([first, *ticks_between(clock, definition.timezone, first, until)]))
+        return self._known[key]
+
+    def elapsed(self, definition: JobDefinition, now: datetime) -> list[Span]:
+        """The windows that have passed."""
+        windows = self.all(definition)
+        return windows[: bisect_right(windows, now, key=lambda one: one[1])]
 
 
 def window(run: Run) -> Span:
@@ -153,7 +166,9 @@ class Replay:
             self._follow(entry)
 
     def subject(self, entry: Entry) -> tuple[str, Run | None]:
-        """Of which job and run an entry is."""
+        """Of which job and run an entry is; ("", None) for the beginning of an event."""
+        if entry.kind == "event":
+            return "", None
         run = self.history.runs.get(entry.subject)
         return (run.job_ref if run else self.history.refs[entry.subject]), run
 
@@ -161,6 +176,8 @@ class Replay:
         model = self.model
         ref, run = self.subject(entry)
         match entry.kind:
+            case "event" if entry.cause in ("down", "up"):
+                model.is_down = entry.cause == "down"
             case "version":
                 model.definitions[ref] = self.history.definitions[UUID(bytes=entry.after)]
                 model.active.setdefault(ref, set())

@@ -36,6 +36,8 @@ CAPACITY = 24
 """How many runs the machine takes at once; others wait as pending (semantics D6)."""
 _AT_ONCE = 100
 _FAILS = 0.08
+_LIVE = """SELECT runs.id FROM live_runs CROSS JOIN runs ON runs.id = live_runs.run_id
+           CROSS JOIN jobs ON jobs.id = runs.job_id"""  # CROSS: in this order, however many runs there have been
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Simulation:
         self._house = house
         self._database = database
         self._raw = database.raw
-        self._chance = Random(f"{story.seed} operator")  # noqa: S311
+        self._chance = Random(f"{story.seed} operator")
         self._ticker = Ticker(database, house.changes, house.clock)
         self._schedules = ScheduleService(database, house.changes, house.clock)
         self._timers: dict[Due, datetime] = {}
@@ -146,8 +148,7 @@ class Simulation:
         if self._is_down or len(self._running) >= CAPACITY:
             return
         rows = self._raw.execute(
-            """SELECT runs.id FROM live_runs CROSS JOIN runs ON runs.id = live_runs.run_id CROSS JOIN jobs ON jobs.id = runs.job_id
-               WHERE status = 'pending' ORDER BY runs.created_at, jobs.job_ref, runs.number LIMIT ?""",
+            f"{_LIVE} WHERE status = 'pending' ORDER BY runs.created_at, jobs.job_ref, runs.number LIMIT ?",
             (CAPACITY - len(self._running),),
         ).fetchall()
         for row in rows:
@@ -167,7 +168,7 @@ class Simulation:
         self._later(now + lasts, lambda: self._end(run_id, end))
 
     def _fate(self, run: Run) -> tuple[timedelta, RunEnd]:
-        chance = Random(f"{self._story.seed} {run.job_ref} {run.number}")  # noqa: S311
+        chance = Random(f"{self._story.seed} {run.job_ref} {run.number}")
         seconds = chance.uniform(5, 1500)
         if chance.random() < 0.01:
             seconds = chance.uniform(3600, 100_000)
@@ -229,21 +230,21 @@ class Simulation:
     async def _launch(self) -> None:
         job_ref = self._chance.choice(sorted(self._manifest))
         refresh, skip = self._chance.random() < 0.15, self._chance.random() < 0.2
-        self._note("launch", "ungated" if skip else None)
+        self._note("launch", f"{'refresh ' * refresh}{'ungated ' * skip}")
         await self._trigger(TriggerInput(job_refs=[job_ref], refresh=refresh, skip_freshness=skip))
 
     async def _select(self) -> None:
         selector = self._chance.choice(["tag:*", "tag:backfill", "every:*", "schedule:0 6*", "manual:jobs.gated.*"])
-        self._note("launch")
-        await self._trigger(TriggerInput(selectors=[selector], refresh=self._chance.random() < 0.1))
+        refresh = self._chance.random() < 0.1
+        self._note("launch", "refresh" * refresh)
+        await self._trigger(TriggerInput(selectors=[selector], refresh=refresh))
 
     async def _trigger(self, wanted: TriggerInput) -> None:
         await self._house.jobs.trigger(self._house.principal, self._house.workspace_id, wanted)
 
     async def _cancel(self) -> None:
         rows = self._raw.execute(
-            """SELECT runs.id FROM live_runs CROSS JOIN runs ON runs.id = live_runs.run_id CROSS JOIN jobs ON jobs.id = runs.job_id
-               WHERE status IN ('pending', 'running') ORDER BY jobs.job_ref, runs.number"""
+            f"{_LIVE} WHERE status IN ('pending', 'running') ORDER BY jobs.job_ref, runs.number"
         ).fetchall()
         if not rows:
             return

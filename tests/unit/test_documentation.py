@@ -48,7 +48,7 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
 def test_the_settings_file_that_is_installed_names_only_settings_that_exist() -> None:
     table, named = "", set()
     for line in (ROOT / "systemd/config.toml").read_text().splitlines():
-        if heading := re.match(r"#? ?\[(\w+)\]", line):
+        if heading := re.match(r"#? ?\[([\w.]+)\]", line):
             table = f"{heading[1]}."
         elif key := re.match(r"#? ?(\w+) = ", line):
             named.add(f"{table}{key[1]}")

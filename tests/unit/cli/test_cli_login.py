@@ -1,5 +1,6 @@
 """Logging in and out, connecting a directory, and the commands of administrators."""
 
+import json
 from pathlib import Path
 from uuid import UUID
 
@@ -176,6 +177,25 @@ def test_users_are_added_and_listed(run: Run, daemon: ScriptedDaemon) -> None:
     assert run("user", "add", "ann@example.org").err == "added ann@example.org\n"
     when = "2026-01-02T03:04:05.678Z"
     assert run("user").out == f"ann@example.org\tnetwork\tactive\t{when}\nann@example.org\tlocal\tdisabled\t{when}\n"
+
+
+def test_a_password_is_read_from_stdin_and_shown_nowhere(run: Run, daemon: ScriptedDaemon) -> None:
+    user = {"id": uuid(1), "email": "ann@example.org", "local": False, "disabled": False, "date_added": AT}
+    passwords = "PUT /api/api/v1/admin/passwords"
+    daemon.answers("POST /api/api/v1/admin/users", user, status=201)
+    daemon.does(passwords, *[lambda _: httpx.Response(204)] * 2)
+    added = run("user", "add", "ann@example.org", "--password", stdin="correct horse battery\n")
+    assert added.err == "added ann@example.org\nann@example.org has a password now\n"
+    changed = run("user", "password", "ann@example.org", stdin="staple of another kind\nand more\n")
+    sent = [json.loads(request.content)["password"] for request in daemon.requests(passwords)]
+    assert sent == ["correct horse battery", "staple of another kind"]
+    assert "correct horse" not in added.out + added.err + changed.out + changed.err
+
+
+def test_without_a_password_nobody_is_added(run: Run, daemon: ScriptedDaemon) -> None:
+    done = run("user", "add", "ann@example.org", "--password", stdin="")
+    assert (done.code, done.err.splitlines()[0]) == (1, "error: no password was given")
+    assert daemon.requests("POST /api/api/v1/admin/users") == []
 
 
 def test_a_token_is_printed_once_and_alone_on_stdout(run: Run, daemon: ScriptedDaemon) -> None:
