@@ -2,9 +2,9 @@
 
 import json
 import re
-from datetime import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _FORMATS = jsonschema.FormatChecker(["uuid"])
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 
-@_FORMATS.checks("date-time", raises=ValueError)
+@_FORMATS.checks("date-time", raises=ValueError)  # type: ignore[untyped-decorator]
 def _is_instant(value: object) -> bool:
     """A time as the client likes it: with its offset."""
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None

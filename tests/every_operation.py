@@ -27,7 +27,8 @@ async def ask_everything(estate: Estate, tenant: Tenant) -> AsyncIterator[tuple[
             request = REQUESTS[operation.name](tenant) if operation.name in REQUESTS else {}
             if operation.name in logins:
                 request = {"json": logins[operation.name]}
-            ids = {**tenant.ids, **_IDS.get(operation.name, lambda _: {})(tenant)}
+            more_ids = _IDS.get(operation.name)
+            ids = {**tenant.ids, **(more_ids(tenant) if more_ids else {})}
             if operation.name == f"POST {_W}/runs/{{run_id}}/cancel":
                 ids["run_id"] = started
             answer = await client.request(operation.method, operation.path.format_map(ids), **request)
@@ -38,7 +39,12 @@ async def ask_everything(estate: Estate, tenant: Tenant) -> AsyncIterator[tuple[
 
 def _when(operation: Operation) -> tuple[bool, ...]:
     path = operation.path
-    return operation.method == "DELETE", "logout" in path, path.endswith("/cancel"), "{organization_id}/members/" in path
+    return (
+        operation.method == "DELETE",
+        "logout" in path,
+        path.endswith("/cancel"),
+        "{organization_id}/members/" in path,
+    )
 
 
 async def _logins(estate: Estate, tenant: Tenant) -> Mapping[str, dict[str, str]]:

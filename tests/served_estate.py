@@ -72,9 +72,9 @@ def _with_administrator(estate: Estate) -> Any:
     header = (b"authorization", f"Bearer {ADMINISTRATOR}".encode())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and header in scope["headers"]:
+        if str(scope["type"]) == "http" and header in scope["headers"]:
             headers = [each for each in scope["headers"] if each != header]
-            scope = {**scope, "headers": headers, "state": {**scope["state"], PEER_KEY: ROOT}}  # type: ignore[typeddict-item, assignment]
+            scope = {**scope, "headers": headers, "state": {**scope["state"], PEER_KEY: ROOT}}  # type: ignore[assignment]
         await estate.app(scope, receive, send)
 
     return app

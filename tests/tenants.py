@@ -1,7 +1,5 @@
 """The application over a real store in which several tenants live, each with one of everything there is."""
 
-import asyncio
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +16,8 @@ from runtime.auth.passwords import Passwords
 from runtime.auth.tokens import AccessToken, TokenSigner
 from runtime.dispatch.accounts import AccountService
 from runtime.dispatch.approvals import ApprovalService
+from runtime.dispatch.configurations import ConfigurationService
+from runtime.dispatch.deployments import DeploymentService
 from runtime.dispatch.health import HealthService
 from runtime.dispatch.keys import KeyService
 from runtime.dispatch.services import Services
@@ -92,8 +92,10 @@ async def build_estate(house: House, folder: Path, **changes: Any) -> Estate:
         sign_in=SignInService(database, settings.auth, Passwords(), clock),
         approvals=ApprovalService(database, clock),
         workspaces=WorkspaceService(database, clock),
-        deployments=house.deployments,
-        configurations=house.configurations,
+        deployments=DeploymentService(database, house.folder / "scratch", settings.limits, clock),
+        configurations=ConfigurationService(
+            database, house.folder / "scratch", settings.limits, house.sealer, clock
+        ),
         manifests=house.manifests,
         jobs=house.jobs,
         runs=house.runs,

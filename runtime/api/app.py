@@ -34,13 +34,14 @@ from runtime.api.errors import EXCEPTION_HANDLERS
 from runtime.api.measuring import Measurements, Measuring
 from runtime.api.pace import BodyPace
 from runtime.api.pages.router import pages
+from runtime.api.requests import AnyRequest
 from runtime.api.revalidation import Revalidation
 from runtime.api.version import VERSION
 from runtime.dispatch.services import Services
 from runtime.settings import Settings
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 
-_BODY_BYTES = 16 * 1024 * 1024  # a manifest of some ten thousand jobs; uploads have limits of their own
+_BODY_BYTES = 1024 * 1024  # manifests and uploads have limits of their own
 
 
 def create_app(services: Services, settings: Settings) -> Litestar:
@@ -85,6 +86,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
             revalidation,
         ],
         before_request=revalidation.before_request,
+        request_class=AnyRequest,
         guards=[access_guard(services.workspaces)],
         exception_handlers=EXCEPTION_HANDLERS,
         plugins=[PydanticPlugin(exclude_none=True), ErrorDocumentation()],

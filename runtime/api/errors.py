@@ -32,6 +32,7 @@ _STATUSES: dict[type[BaseException], int] = {
     ConflictError: 409,
     UnavailableError: 503,
 }
+_NO_BODY = "'data'"  # the framework's words for it
 _INTERNAL = "something went wrong inside the runtime; its log says what"
 
 
@@ -68,6 +69,8 @@ def _invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[
     detail = error.detail
     if faults:
         first = faults[0]
+        if first.get("message") == _NO_BODY:
+            return _answer(400, "the request needs a body", {"code": "invalid"})
         detail = f"`{first.get('key') or 'body'}`: {first.get('message', 'not valid')}"
     return _answer(400, detail, {"code": "invalid", "errors": [_plain(fault) for fault in faults]})
 

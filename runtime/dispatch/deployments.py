@@ -124,6 +124,8 @@ def _decode_requirements(content: bytes) -> dict[str, object]:
         document = json.loads(content)
     except ValueError as error:
         raise InvalidError(f"requirements.json is not JSON: {error}", code="requirements") from error
+    except RecursionError as error:
+        raise InvalidError("requirements.json is nested too deeply", code="requirements") from error
     if not isinstance(document, dict):
         raise InvalidError("requirements.json must hold a JSON object", code="requirements")
     return document

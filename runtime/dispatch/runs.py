@@ -8,6 +8,7 @@ from uuid import UUID
 from runtime.dispatch.changes import Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.lookup import require
+from runtime.dispatch.starting import start_awaited
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobVersion
 from runtime.domain.logs import LogLine
@@ -159,7 +160,10 @@ class RunService:
             await hooks.forget_payload(connection, run.id)
         else:
             await store.save_stop(connection, run.id, "cancel", now)
-        await store.save_run(connection, run.model_copy(update=changed))
+        changed_run = run.model_copy(update=changed)
+        await store.save_run(connection, changed_run)
+        if changed_run.is_final:
+            await start_awaited(connection, changed_run, now)
         await audit.record(
             connection,
             at=now,

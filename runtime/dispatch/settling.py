@@ -40,11 +40,11 @@ async def settle(connection: Connection, run: Run, end: RunEnd, now: datetime) -
         await _complete(connection, job, final)
     if event := _EVENTS.get(final.status):
         await _start_followups(connection, final, event, now)
-    await start_awaited(connection, final, now)
     if job is not None and final.status == "completed" and _continues(job):
         request = StartRequest(trigger=final.trigger, prev_run_id=final.id, record_skip=False)
         if not await start_open_intervals(connection, job, request, now):
             await _end_backfill(connection, job)
+    await start_awaited(connection, final, now)  # last: who waits for intervals waits for those that follow, too
     if final.trigger.startswith("webhook:"):
         await hooks.forget_payload(connection, final.id)
     return final

@@ -52,9 +52,9 @@ class TooSoonError(RefusedError):
 
     def __init__(self, wait: float) -> None:
         self.wait_seconds = max(1, math.ceil(wait))
+        seconds = "1 second" if self.wait_seconds == 1 else f"{self.wait_seconds} seconds"
         super().__init__(
-            "too many attempts went wrong",
-            hint=f"try again in {self.wait_seconds} seconds, or ask an administrator to let you in",
+            "too many attempts went wrong", hint=f"try again in {seconds}, or ask an administrator to let you in"
         )
 
 

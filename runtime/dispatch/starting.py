@@ -4,7 +4,7 @@ Jobs that are triggered together are one batch: those without gates go first, an
 the batch is not skipped for good but waits for them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,12 +39,16 @@ class Started:
 
 @dataclass
 class Batch:
-    """Jobs of one workspace that are triggered together."""
+    """Jobs of one workspace that are triggered together.
+
+    `is_repeated`: its job has waited already, so that it still waits is no news.
+    """
 
     workspace_id: UUID
     deployment: Deployment
     configuration: Configuration
     starting: list[str] = field(default_factory=list)
+    is_repeated: bool = False
 
 
 async def active_versions(connection: Connection, workspace_id: UUID) -> tuple[Deployment, Configuration]:
@@ -97,14 +101,41 @@ async def start_open_intervals(connection: Connection, job: Job, request: StartR
 
 
 async def start_awaited(connection: Connection, upstream: Run, now: datetime) -> None:
-    """Look again at the jobs that wait for the job which has just settled (semantics D3)."""
-    for job_id, request in await awaited.of_workspace(connection, upstream.workspace_id):
-        job = await jobs.find_job(connection, upstream.workspace_id, job_id)
-        if job is None or upstream.job_ref not in upstreams_needed(job.version.definition):
-            continue
-        await awaited.forget(connection, job_id)
-        if job.archived_at is None and upstream.status == "completed":
-            await start_job(connection, job, request, now)
+    """Look again at the jobs that wait for the job which has just settled (semantics D3).
+
+    Who waits for others too goes on waiting. Who waits in vain is skipped, and whoever waits for that one is looked at
+    in turn.
+    """
+    settled = [upstream.job_ref]
+    for settled_ref in settled:
+        requests = dict(await awaited.of_workspace(connection, upstream.workspace_id))
+        waiting = await jobs.jobs_by_id(connection, list(requests))
+        for job in sorted(waiting.values(), key=lambda job: job.job_ref):
+            needed = upstreams_needed(job.version.definition)
+            if settled_ref not in needed:
+                continue
+            await awaited.forget(connection, job.id)
+            in_vain = settled[1:]
+            others = {other.job_ref for other in waiting.values()} - {job.job_ref, *in_vain}
+            if job.archived_at is not None or not await _start_after_wait(
+                connection, job, requests[job.id], others, now
+            ):
+                settled.append(job.job_ref)
+
+
+async def _start_after_wait(
+    connection: Connection, job: Job, request: StartRequest, waiting: Collection[str], now: datetime
+) -> bool:
+    """Decide again on a job that waited; whether it has started or waits on."""
+    underway = []
+    for ref in upstreams_needed(job.version.definition):
+        upstream = await jobs.find_job(connection, job.workspace_id, ref)
+        if upstream and (ref in waiting or await store.active_runs(connection, upstream.id)):
+            underway.append(ref)
+    versions = await active_versions(connection, job.workspace_id)
+    batch = Batch(job.workspace_id, *versions, starting=underway, is_repeated=True)
+    answer = await _start(connection, batch, job, request, now)
+    return answer.skip is None or answer.skip.outcome == "skipped_upstream_pending"
 
 
 async def facts_of(
@@ -185,6 +216,8 @@ async def _start(connection: Connection, batch: Batch, job: Job, request: StartR
         if decision.outcome == "skipped_upstream_pending":
             batch.starting.append(job.job_ref)
             await awaited.remember(connection, job.id, request)
+            if batch.is_repeated:
+                return Started(job, None, decision)
         run = await _record_skip(connection, batch, job, request, decision, now) if request.record_skip else None
         return Started(job, run, decision)
     batch.starting.append(job.job_ref)

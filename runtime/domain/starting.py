@@ -129,6 +129,11 @@ def decide_start(
             return skip("skipped_fresh", "; ".join(unmet.values()))
     if isinstance(window, NoWindow) and not is_manual:
         return skip(window.outcome, window.reason)
+    interval = declared_interval(definition, facts.override)
+    if interval is not None and not interval.is_discrete and facts.active_runs:
+        return skip(
+            "skipped_concurrency_limit", f"a run of `{job.job_ref}` is still active, its windows follow each other"
+        )
     if definition.concurrency is not None and facts.active_runs >= definition.concurrency:
         runs = "1 run" if facts.active_runs == 1 else f"{facts.active_runs} runs"
         return skip(

@@ -10,7 +10,9 @@ from runtime.store.database import Connection, Row
 async def remember(connection: Connection, job_id: UUID, request: StartRequest) -> None:
     """Keep a request until an upstream settles; a newer one for the same job takes its place."""
     await connection.execute(
-        "INSERT OR REPLACE INTO awaited_starts VALUES (?, ?, ?, ?, ?, ?, ?)",
+        """INSERT OR REPLACE INTO awaited_starts
+               (job_id, trigger, profile, refresh, is_manual, scheduled_at, triggered_by, prev_run_id)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             job_id.bytes,
             request.trigger,
@@ -19,6 +21,7 @@ async def remember(connection: Connection, job_id: UUID, request: StartRequest) 
             request.is_manual,
             to_micros_or_none(request.scheduled_at),
             request.triggered_by and request.triggered_by.bytes,
+            request.prev_run_id and request.prev_run_id.bytes,
         ),
     )
 
@@ -46,4 +49,5 @@ def _request(row: Row) -> StartRequest:
         is_manual=bool(row["is_manual"]),
         scheduled_at=from_micros_or_none(row["scheduled_at"]),
         triggered_by=uuid_or_none(row["triggered_by"]),
+        prev_run_id=uuid_or_none(row["prev_run_id"]),
     )

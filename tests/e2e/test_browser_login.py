@@ -16,6 +16,7 @@ from tests.official_client import OfficialClient
 from tests.our_cli import OurCli, connected_workspace
 from tests.page_browser import PageBrowser
 from tests.processes import DaemonEndedError, DaemonProcess, Ended
+from tests.terminal import Terminal
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
 
@@ -135,6 +136,22 @@ def test_our_command_line_logs_in_by_the_page_where_it_knows_the_certificate(
     assert f"logged in to {daemon.url} as {EMAIL}" in done.text
     ours("--ca-file", str(certificate), "info").expect()
     assert "not trusted" in ours("info").expect(1).text
+
+
+def test_a_person_at_a_terminal_is_asked_about_the_certificate_once(
+    daemon: DaemonProcess, tmp_path: Path, directory: Path, browser: PageBrowser
+) -> None:
+    ours = OurCli(daemon.url, tmp_path, directory)
+    with Terminal(ours.argv("login"), directory, ours.environment) as terminal:
+        shown = terminal.read_until("Is it the right one? [y/N]: ")
+        assert str(AdminClient(daemon.client.connection).status().tls_fingerprint) in shown
+        terminal.type("y\n")
+        shown = terminal.read_until("auth approve")
+        (page,) = set(re.findall(r"https://\S+/activate\S+", shown))
+        browser.open(page).press("Sign in", email=EMAIL, password=PASSWORD).press("Approve")
+        terminal.read_until(f"as {EMAIL}")
+        assert terminal.wait() == 0
+    assert EMAIL in ours("info").expect().text  # without being asked
 
 
 def test_the_fingerprint_is_printed_on_the_daemons_machine(daemon: DaemonProcess, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_page_that_a_login_points_to_says_how_to_approve_it(
     login: tuple[Ended, Ended], daemon: DaemonProcess
 ) -> None:
     (page,) = re.findall(rf"{re.escape(daemon.url)}(/\S+)", login[0].text)
-    answer = httpx.get(f"{daemon.url}{page}")
+    answer = httpx.get(f"{daemon.url}{page}", follow_redirects=True)
     assert answer.status_code == 200
     assert "auth approve" in answer.text
 

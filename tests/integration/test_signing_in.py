@@ -2,7 +2,9 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +27,7 @@ from runtime.errors import (
 from runtime.settings import AuthSettings
 from runtime.store import identities
 from runtime.store.database import Database
+from tests.api_client import client_for, fake_services, make_app
 from tests.factories import make_user
 from tests.house import Clock
 
@@ -308,6 +311,27 @@ async def test_a_bad_password_replaces_none(sign_in: SignInService, admin: Princ
     with pytest.raises(InvalidError):
         await sign_in.set_password(admin, ADA, "short")
     await sign_in.with_password(ADA, PASSWORD, HOME)
+
+
+async def test_the_page_says_how_long_to_wait_and_lets_a_known_browser_through(
+    sign_in: SignInService, tmp_path: Path
+) -> None:
+    app = make_app(tmp_path, fake_services(sign_in=sign_in))
+
+    async def type_in(browser: httpx.AsyncClient, password: str) -> httpx.Response:
+        page = await browser.get("/login")
+        token = page.text.split('name="csrf" value="')[1][:64]
+        return await browser.post("/login", data={"csrf": token, "email": ADA, "password": password})
+
+    async with client_for(app) as hers, client_for(app) as attackers:
+        assert (await type_in(hers, PASSWORD)).status_code == 303
+        del hers.cookies["dlt-runtime-session"]
+        statuses = [(await type_in(attackers, "a wrong password")).status_code for _ in range(6)]
+        assert statuses == [403] * 5 + [429]
+        slowed = await type_in(attackers, PASSWORD)
+        assert (slowed.status_code, slowed.headers["retry-after"]) == (429, "1")
+        assert "Try again in 1 second," in slowed.text
+        assert (await type_in(hers, PASSWORD)).status_code == 303
 
 
 # --- approving

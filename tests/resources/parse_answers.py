@@ -6,11 +6,12 @@ Standard input holds a JSON list of `{"module", "status", "body"}`; what cannot 
 import importlib
 import json
 import sys
+from typing import Any
 
 import httpx
 
 
-def failure(answer: dict) -> str | None:
+def failure(answer: dict[str, Any]) -> str | None:
     package = ".".join(answer["module"].split(".")[:3])
     client = importlib.import_module(f"{package}.client").Client(
         base_url="http://runtime", raise_on_unexpected_status=True

@@ -24,7 +24,7 @@ def _from(start: str = START, **interval: str) -> Raw:
     return {"interval": {"start": start, **interval}}
 
 
-_DISCRETE = {"allow_external_schedulers": True}
+_DISCRETE: Raw = {"allow_external_schedulers": True}
 
 CLOCKS = [
     _job("clock.berlin", "schedule:30 2 * * *", zone="Europe/Berlin"),  # a time that is skipped and repeated

@@ -1,4 +1,4 @@
-"""Freshness as `semantics.md` has it (F1, F2), told from a model of marks and intervals: nothing of the code under test."""
+"""Freshness as `semantics.md` has it (F1, F2), told from a model of marks and intervals, not by the code under test."""
 
 from datetime import datetime, timedelta
 
@@ -52,7 +52,8 @@ def _covers_window(model: Model, windows: Windows, upstream: JobDefinition, cove
     else:
         clock = model.clock(ref)
         assert clock is not None
-        until = cron_floor(clock.expression, upstream.timezone, now) or start
+        floor = cron_floor(clock.expression, upstream.timezone, now) if clock.type == "schedule" else now
+        until = floor or start
         done = coalesce([(start, model.marks.get(ref, start))])
     wanted = max(covered[0], start), min(covered[1], until)
     return wanted[0] < wanted[1] and covers(done, wanted)

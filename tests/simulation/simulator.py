@@ -9,6 +9,7 @@ import asyncio
 import heapq
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -218,10 +219,8 @@ class Simulation:
         async def act() -> None:
             if self._is_down:
                 return
-            try:
+            with suppress(ConflictError):  # archived meanwhile, ended meanwhile: the operator shrugs
                 await deed()
-            except ConflictError:
-                pass  # archived meanwhile, ended meanwhile: the operator shrugs
             await self._timers_changed()
             await self._begin_pending()
 

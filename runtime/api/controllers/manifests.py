@@ -11,6 +11,8 @@ from runtime.api.dependencies import Principal, Services
 from runtime.dispatch.manifests import ManifestInput
 from runtime.wire.manifests import DeployManifestRequest, DeployManifestResponse
 
+_BODY_BYTES = 16 * 1024 * 1024  # some ten thousand jobs
+
 
 class ManifestController(Controller):
     """Brings a workspace's jobs in line with a manifest (semantics J3)."""
@@ -18,6 +20,7 @@ class ManifestController(Controller):
     path = "/v1/workspaces/{workspace_id:uuid}/deployment_manifest"
     opt = access("workspace")
     tags = ("deployments",)
+    request_max_body_size = _BODY_BYTES
 
     @put(summary="Reconcile jobs with a manifest")
     async def deploy(

@@ -29,6 +29,9 @@ PUBLIC = {
     ("POST", f"{AUTH_PREFIX}/v1/auth/refresh"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/logout"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/logout-all-devices"),
+    ("POST", f"{AUTH_PREFIX}/v1/workos/token-exchange"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
     ("POST", "/hooks/{workspace:str}/{hook_path:path}"),
 }
 WORKSPACE_URL = f"{API_PREFIX}/v1/workspaces/{WORKSPACE.id}"

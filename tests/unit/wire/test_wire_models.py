@@ -23,7 +23,8 @@ def make_workspace_response(**changes: object) -> WorkspaceResponse:
 
 def test_unset_fields_are_left_out_of_the_json() -> None:
     assert make_workspace_response().to_wire().keys() == {"id", "name", "date_added", "date_updated"}
-    assert ErrorResponse(status_code=404, detail="gone").to_wire() == {"status_code": 404, "detail": "gone"}
+    body = ErrorResponse(status_code=404, detail="gone").to_wire()
+    assert body == {"status_code": 404, "detail": "gone", "extra": {}}  # an object, always: null breaks the client
 
 
 def test_nulls_inside_a_job_definition_are_kept() -> None:
