@@ -29,7 +29,7 @@ class Upload:
 
 def make_upload(number: int) -> Upload:
     """The upload of this number, always the same."""
-    random = Random(number)  # noqa: S311 - not for secrets
+    random = Random(number)
     kind = random.choice(("deployments", "configurations"))
     parts = _parts(random, kind)
     body, headers = _body(random, parts)
@@ -169,7 +169,8 @@ def _parts(random: Random, kind: str) -> list[tuple[bytes, bytes]]:
 
 def _body(random: Random, parts: list[tuple[bytes, bytes]]) -> tuple[bytes, dict[str, str]]:
     joined = b"".join(
-        b"--" + BOUNDARY + b"\r\nContent-Disposition: " + head + b"\r\n\r\n" + content + b"\r\n" for head, content in parts
+        b"--" + BOUNDARY + b"\r\nContent-Disposition: " + head + b"\r\n\r\n" + content + b"\r\n"
+        for head, content in parts
     )
     body, content_type = joined + b"--" + BOUNDARY + b"--\r\n", f"multipart/form-data; boundary={BOUNDARY.decode()}"
     match random.randrange(24):

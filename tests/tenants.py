@@ -93,9 +93,7 @@ async def build_estate(house: House, folder: Path, **changes: Any) -> Estate:
         approvals=ApprovalService(database, clock),
         workspaces=WorkspaceService(database, clock),
         deployments=DeploymentService(database, house.folder / "scratch", settings.limits, clock),
-        configurations=ConfigurationService(
-            database, house.folder / "scratch", settings.limits, house.sealer, clock
-        ),
+        configurations=ConfigurationService(database, house.folder / "scratch", settings.limits, house.sealer, clock),
         manifests=house.manifests,
         jobs=house.jobs,
         runs=house.runs,

@@ -5,6 +5,7 @@ but not their sizes; here each part has a limit of its own, enforced while readi
 """
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from runtime.errors import InvalidError
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every fault, and strangers make many
 
 _OVERHEAD_BYTES = 64 * 1024  # boundaries and part headers
 _BUFFER_BYTES = 1024 * 1024

@@ -83,7 +83,7 @@ GATED = [
         **_from("2026-01-02T00:00:00Z"),
         **_DISCRETE,
     ),
-    _job("gated.origin", "schedule:30 */12 * * *", gates=("refresh.origin",), **_from()),
+    _job("gated.origin", "schedule:50 11,23 * * *", gates=("refresh.origin",), **_from()),
 ]
 FOLLOWERS = [
     _job("chain.first", "job.success:jobs.period.three"),
@@ -93,7 +93,7 @@ FOLLOWERS = [
     _job("chain.gated", "job.success:jobs.clock.utc", gates=("pointer.event",)),  # the two start together
 ]
 REFRESHES = [
-    _job("refresh.origin", "schedule:0 12 1,15 * *", refresh="always", expose={"tags": ["backfill"]}),
+    _job("refresh.origin", "schedule:0 12 */7 * *", refresh="always", expose={"tags": ["backfill"]}),
     _job("refresh.near", "schedule:30 12 * * *", gates=("refresh.origin",), **_from()),
     _job("refresh.wall", "job.success:jobs.refresh.near", refresh="block"),
     _job("refresh.behind", "job.success:jobs.refresh.wall"),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from itertools import pairwise, takewhile
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -89,23 +90,15 @@ async def test_steps_of_the_wall_clock_neither_lose_nor_double_ticks(
         assert len(taken) > 100
         assert taken == sorted(set(taken)), ref
         windows = inline.raw.execute(
-            "SELECT interval_start, interval_end FROM runs JOIN jobs ON jobs.id = job_id WHERE job_ref = ? ORDER BY number",
+            """SELECT interval_start, interval_end FROM runs JOIN jobs ON jobs.id = runs.job_id
+               WHERE job_ref = ? ORDER BY number""",
             (ref,),
         ).fetchall()
-        assert all(before[1] == after[0] for before, after in zip(windows, windows[1:], strict=False)), ref
+        assert all(before[1] == after[0] for before, after in pairwise(windows)), ref
     assert len(scheduled(inline, "jobs.clock.once")) == 1
-    ticks = {tick for tick in _until(newest, born)}
-    assert set(scheduled(inline, "jobs.clock.five")) <= ticks
+    ticks = takewhile(lambda tick: tick <= newest, cron_ticks("*/5 * * * *", "UTC", born))
+    assert set(scheduled(inline, "jobs.clock.five")) <= set(ticks)
     assert newest - scheduled(inline, "jobs.clock.five")[-1] < 5 * MINUTE
-
-
-def _until(newest: datetime, born: datetime) -> list[datetime]:
-    found = []
-    for tick in cron_ticks("*/5 * * * *", "UTC", born):
-        if tick > newest:
-            break
-        found.append(tick)
-    return found
 
 
 async def test_a_thousand_jobs_on_the_same_second_are_a_thousand_runs(house: House, inline: InlineDatabase) -> None:

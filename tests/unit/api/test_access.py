@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 from litestar import Litestar, get
-from litestar.handlers import HTTPRouteHandler
 
 from runtime.api.access import Access, access_of
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 from tests.api_client import ORGANIZATION, ROOT, STRANGER, WORKSPACE, client_for, make_app
+from tests.routes import routes
 
 PUBLIC = {
     # Pages: a browser's cookie is looked at by the page, and by nothing else.
@@ -22,10 +22,13 @@ PUBLIC = {
     ("GET", "/login/github/callback"),
     ("POST", "/logout"),
     ("GET", "/w/{workspace:str}"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
     ("GET", f"{API_PREFIX}/v1/ping"),
     ("GET", f"{AUTH_PREFIX}/v1/ping"),
     ("POST", f"{AUTH_PREFIX}/v1/workos/device-flow/code"),
     ("POST", f"{AUTH_PREFIX}/v1/workos/device-flow/token"),
+    ("POST", f"{AUTH_PREFIX}/v1/workos/token-exchange"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/refresh"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/logout"),
     ("POST", f"{AUTH_PREFIX}/v1/auth/logout-all-devices"),
@@ -40,18 +43,6 @@ WORKSPACE_URL = f"{API_PREFIX}/v1/workspaces/{WORKSPACE.id}"
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
     return make_app(tmp_path_factory.mktemp("state"))
-
-
-def routes(app: Litestar) -> list[tuple[str, str, HTTPRouteHandler]]:
-    """Method, path template and handler of every route but the automatic OPTIONS."""
-    return [
-        (method, route.path, handler)
-        for route in app.routes
-        for handler in route.route_handlers  # type: ignore[union-attr]
-        if isinstance(handler, HTTPRouteHandler)
-        for method in handler.http_methods
-        if method != "OPTIONS"
-    ]
 
 
 def concrete(path: str) -> str:

@@ -38,7 +38,7 @@ def test_administrators_own_all_and_a_token_knows_its_workspace_only(
 def test_a_time_without_offset_is_refused() -> None:
     """Semantics W4: a domain instant carries its offset."""
     with pytest.raises(ValidationError, match="offset"):
-        make_run(created_at=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the fault
+        make_run(created_at=datetime(2026, 1, 1))
 
 
 def test_a_value_never_changes() -> None:

@@ -54,7 +54,7 @@ near_changes = st.builds(
     st.integers(-3 * 3600, 3 * 3600) | st.integers(-6, 6).map(lambda halves: halves * 1800),
     st.sampled_from([-1, 0, 1, 999_999]),
 )
-moments = near_changes | st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = near_changes | st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))
 triggers = st.one_of(
     st.sampled_from(CRONS).map("schedule:{}".format),
     st.sampled_from(["every:60", "every:1m", "every:1.5h", "every:7d"]),
@@ -99,7 +99,7 @@ def test_where_clocks_do_not_change_a_tick_window_has_elapsed_and_is_not_empty(c
 
 @given(
     st.sampled_from(["0 8 * * *", "0 0 * * *", "0 * * * *", "*/15 * * * *"]),
-    st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+    st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
     st.lists(st.integers(1, 5 * 86400), min_size=2, max_size=12),
     st.sampled_from(ZONES),
 )

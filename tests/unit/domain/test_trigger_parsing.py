@@ -109,8 +109,8 @@ periods = st.one_of(
     st.text("0123456789.smh -+e_", max_size=6),
 )
 times = st.one_of(
-    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(datetime.isoformat),  # noqa: DTZ001 - naive is the case
-    st.datetimes(datetime(1900, 1, 1), timezones=st.timezones()).map(datetime.isoformat),  # noqa: DTZ001
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(datetime.isoformat),
+    st.datetimes(datetime(1900, 1, 1), timezones=st.timezones()).map(datetime.isoformat),
     st.dates().map(str),
     st.builds("{}-{}-{}T{}:{}".format, *(st.integers(0, top) for top in (3000, 13, 32, 25, 61))),
     st.builds("{}{}".format, st.dates(), st.text("0123456789:TZ+-.", min_size=1, max_size=12)),
