@@ -92,7 +92,8 @@ class ManifestService:
         for ref in plan.archived:
             jobs[ref] = actual[ref].model_copy(update={"archived_at": now, "updated_at": now})
         previous = {definition.job_ref: actual[definition.job_ref].version for definition in plan.updated}
-        return Deployed(plan, jobs, previous)
+        dropped = await _dropped_overrides(connection, plan, actual)
+        return Deployed(plan.model_copy(update={"warnings": (*plan.warnings, *dropped)}), jobs, previous)
 
     async def _apply(
         self,
@@ -166,6 +167,19 @@ class ManifestService:
         ]
         if requests:
             await start_batch(connection, workspace_id, requests, self._clock())
+
+
+async def _dropped_overrides(connection: Connection, plan: Plan, actual: Mapping[str, Job]) -> list[str]:
+    """What the deploy will say of operators' schedules that it ends (semantics T8)."""
+    warnings: list[str] = []
+    for definition in plan.updated:
+        job = actual[definition.job_ref]
+        override = (await schedules.find_schedule(connection, job.id)).override
+        if override and not override_survives(job.version.definition, definition):
+            warnings.append(
+                f"job `{job.job_ref}`: its triggers change, which ends the schedule set by hand, `{override}`"
+            )
+    return warnings
 
 
 def _succeed(

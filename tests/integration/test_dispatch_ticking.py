@@ -137,7 +137,12 @@ async def test_an_overridden_schedule_ticks_in_place_of_the_declared_one_until_c
     assert {due.trigger for due in await clockwork.ticker.next_ticks()} == {"every:10m"}
     await house.deploy({**HOURLY, "description": "the same triggers"})
     assert {due.trigger for due in await clockwork.ticker.next_ticks()} == {"every:10m"}
-    await house.deploy({**HOURLY, "triggers": ["schedule:30 * * * *"]})
+    changed = {**HOURLY, "triggers": ["schedule:30 * * * *"]}
+    planned = await house.deploy(changed, dry_run=True)
+    assert planned.plan.warnings == (
+        "job `jobs.shop.hourly`: its triggers change, which ends the schedule set by hand, `every:10m`",
+    )
+    assert (await house.deploy(changed)).plan == planned.plan
     assert {due.trigger for due in await clockwork.ticker.next_ticks()} == {"schedule:30 * * * *"}
 
 
