@@ -37,6 +37,7 @@ COMMANDS = (
     Entry("deployment", "cli.commands.deployment"),
     Entry("configuration", "cli.commands.configuration"),
     Entry("workspace", "cli.commands.workspace"),
+    Entry("member", "cli.commands.member"),
     Entry("daemon", "cli.daemon", "daemon"),
     Entry("auth", "cli.commands.auth"),
     Entry("user", "cli.commands.user"),

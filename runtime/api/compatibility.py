@@ -32,14 +32,20 @@ class StartingOnce:
         Its `launch` names one job and says nothing of the profile; its `trigger` always sends a profile, if only null.
         """
         is_launch = "profile" not in request.model_fields_set and not request.selectors
-        if is_launch and user_agent.startswith(_USER_AGENT):
+        if is_launch and _is_that_client(user_agent):
             now = self._clock()
             self._waiting = {key: until for key, until in self._waiting.items() if until > now}
             self._waiting[principal.user.id, run.id] = now + _SECONDS
 
-    def status(self, principal: Principal, run: Run) -> RunStatus:
-        """The status to show to whoever asks for one run."""
+    def status(self, principal: Principal, user_agent: str, run: Run) -> RunStatus:
+        """The status to show to whoever asks for one run; the same person's other programs are told the truth."""
+        if not _is_that_client(user_agent):
+            return run.status
         until = self._waiting.pop((principal.user.id, run.id), None)
         if until is None or until <= self._clock() or run.status in _TRUTH_FIRST:
             return run.status
         return "starting"
+
+
+def _is_that_client(user_agent: str) -> bool:
+    return user_agent.startswith(_USER_AGENT)

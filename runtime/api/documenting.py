@@ -45,7 +45,7 @@ def _responses(handler: HTTPRouteHandler) -> dict[int, ResponseSpec]:
         statuses |= {401, 403, 404, 409}
     elif is_writing:
         statuses |= {401, 403, 409, 429, 503}
-    if {"data", "request"} & handler.parsed_fn_signature.parameters.keys():
+    if is_writing and {"data", "request"} & handler.parsed_fn_signature.parameters.keys():
         statuses |= {408, 413}  # it reads a body
     described = {
         status: ResponseSpec(ErrorResponse, generate_examples=False, description=_MEANINGS[status])

@@ -119,13 +119,13 @@ def script(item: Job, profile: str | None = None) -> ScriptResponse:
 
 def shown_script(view: JobView, base_url: str) -> ScriptResponse:
     """A job with its schedule and its public link."""
-    return ScriptResponse(**_script(view.job, view.profile), **_clocked(view), **_published(view, base_url))
+    return ScriptResponse(**_shown(view, base_url))
 
 
 def detailed_script(view: JobView, base_url: str) -> DetailedScriptResponse:
     """A job with its schedule, its public link and its newest run."""
     last_run = run(view.last_run, view.job.version) if view.last_run else None
-    return DetailedScriptResponse(**dict(shown_script(view, base_url)), last_run=last_run)
+    return DetailedScriptResponse(**_shown(view, base_url), last_run=last_run)
 
 
 def script_version(version: JobVersion) -> ScriptVersionResponse:
@@ -247,6 +247,10 @@ def _clocked(view: JobView) -> dict[str, Any]:
         "schedule_override": view.schedule.override,
         "schedule_in_words": words or None,
     }
+
+
+def _shown(view: JobView, base_url: str) -> dict[str, Any]:
+    return {**_script(view.job, view.profile), **_clocked(view), **_published(view, base_url)}
 
 
 def _published(view: JobView, base_url: str) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class JobService:
             page = await store.list_jobs(
                 connection, workspace_id, job_type=job_type, archived=archived, limit=limit, offset=offset
             )
-            latest = await runs.latest_runs(connection, workspace_id)
+            latest = await runs.latest_runs(connection, workspace_id, [job.id for job in page.items])
             profiles = await _profiles(connection, workspace_id)
             clocks = await _clocks(connection, workspace_id)
             links = await public_links.links_of(connection, workspace_id)
@@ -91,11 +91,11 @@ class JobService:
         """Those of these jobs that the workspace has."""
         async with self._database.read() as connection:
             found = await store.jobs_by_id(connection, job_ids)
-            latest = {job_id: await runs.latest_run(connection, workspace_id, job_id) for job_id in found}
+            latest = await runs.latest_runs(connection, workspace_id, list(found))
             profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, workspace_id)
             links = await public_links.links_of(connection, workspace_id)
         return [
-            _view(job, latest[job.id], profiles, clocks, links.get(job.id))
+            _view(job, latest.get(job.id), profiles, clocks, links.get(job.id))
             for job in found.values()
             if job.workspace_id == workspace_id
         ]

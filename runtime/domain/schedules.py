@@ -7,6 +7,7 @@ somebody resumes the job.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from cron_descriptor import ExpressionDescriptor, FormatError, Options
 
@@ -113,6 +114,7 @@ _EVENTS = {
 }
 
 
+@lru_cache(maxsize=4096)  # the library reads its own translations from disk for every expression
 def _describe_cron(cron: str, timezone: str) -> str:
     fields = _MACROS.get(cron.strip().lower(), cron).upper().split()
     if len(fields) > 5:  # seconds stand last but for the year here, and first there

@@ -202,7 +202,7 @@ async def test_workspaces_see_only_their_own_runs(database: Database) -> None:
     async with database.read() as connection:
         assert await runs.latest_run(connection, other.workspace.id, None) is None
         assert await runs.latest_run(connection, other.workspace.id, run.job_id) is None
-        assert await runs.latest_runs(connection, other.workspace.id) == {}
+        assert await runs.latest_runs(connection, other.workspace.id, [run.job_id]) == {}
 
 
 async def test_the_newest_run_of_a_workspace_and_of_each_job(database: Database) -> None:
@@ -216,7 +216,10 @@ async def test_the_newest_run_of_a_workspace_and_of_each_job(database: Database)
     async with database.read() as connection:
         assert await runs.latest_run(connection, world.workspace.id, None) == newest
         assert await runs.latest_run(connection, world.workspace.id, other.id) == last_of_other
-        assert await runs.latest_runs(connection, world.workspace.id) == {one.id: newest, other.id: last_of_other}
+        found = await runs.latest_runs(connection, world.workspace.id, [one.id, other.id])
+        assert found == {one.id: newest, other.id: last_of_other}
+        assert await runs.latest_runs(connection, world.workspace.id, [other.id]) == {other.id: last_of_other}
+        assert await runs.latest_runs(connection, world.workspace.id, []) == {}
 
 
 async def test_active_runs_come_oldest_first(database: Database) -> None:

@@ -1,9 +1,9 @@
 """The real store without threads and without a disk, for tests that make a hundred thousand transactions.
 
 Every statement is the store's own and SQLite runs it; only the way there is shorter. `aiosqlite` hands each statement
-to a thread, and `synchronous=FULL` waits for the disk at each commit: together 98 % of a simulated year. What they are
-for, several connections at once and power cuts, is tested where it happens (`test_store_database`, `test_store_killed`,
-`test_simulated_kills`).
+to a thread, and `synchronous=FULL` waits for the disk at each commit: a simulated year would take many minutes. What
+they are for, several connections at once and power cuts, is tested where it happens (`test_store_database`,
+`test_store_killed`, `test_simulated_kills`).
 """
 
 import sqlite3

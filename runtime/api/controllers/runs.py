@@ -1,9 +1,9 @@
 """Runs: looking at them, starting one, cancelling."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, get, post
+from litestar import Controller, Request, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from runtime.api import render
@@ -98,6 +98,7 @@ class RunController(Controller):
         self,
         workspace_id: FromPath[UUID],
         run_id: FromPath[UUID],
+        request: Request[Any, Any, Any],
         services: Services,
         principal: Principal,
         starting: Starting,
@@ -105,7 +106,8 @@ class RunController(Controller):
     ) -> DetailedRunResponse:
         """With its job."""
         view = await find_run(services, workspace_id, run_id, script_id)
-        return render.detailed_run(view, starting.status(principal, view.run))
+        status = starting.status(principal, request.headers.get("user-agent", ""), view.run)
+        return render.detailed_run(view, status)
 
     @post("/{run_id:uuid}/cancel", summary="Cancel one run")
     async def cancel(

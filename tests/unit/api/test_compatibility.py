@@ -34,39 +34,45 @@ def remembered(body: dict[str, Any], agent: str = AGENT, **run: Any) -> tuple[St
 @pytest.mark.parametrize("status", ["pending", "starting", "running", "completed"])
 def test_the_first_look_at_a_launched_run_shows_starting(status: str) -> None:
     starting, run, _ = remembered(LAUNCH, status=status)
-    assert starting.status(OWNER, run) == "starting"
-    assert starting.status(OWNER, run) == status
+    assert starting.status(OWNER, AGENT, run) == "starting"
+    assert starting.status(OWNER, AGENT, run) == status
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "cancelling"])
 def test_the_truth_comes_first_where_it_ends_the_polling(status: str) -> None:
     starting, run, _ = remembered(LAUNCH, status=status)
-    assert starting.status(OWNER, run) == status
+    assert starting.status(OWNER, AGENT, run) == status
 
 
 def test_only_who_launched_sees_it() -> None:
     starting, run, _ = remembered(LAUNCH, status="running")
-    assert starting.status(VIEWER, run) == "running"
-    assert starting.status(OWNER, make_run(JOB, status="running")) == "running"
-    assert starting.status(OWNER, run) == "starting"
+    assert starting.status(VIEWER, AGENT, run) == "running"
+    assert starting.status(OWNER, AGENT, make_run(JOB, status="running")) == "running"
+    assert starting.status(OWNER, AGENT, run) == "starting"
+
+
+def test_another_program_of_the_same_person_is_told_the_truth_and_takes_nothing_away() -> None:
+    starting, run, _ = remembered(LAUNCH, status="running")
+    assert starting.status(OWNER, "dlt-runtime/0.1", run) == "running"
+    assert starting.status(OWNER, AGENT, run) == "starting"
 
 
 def test_it_is_forgotten_after_a_while() -> None:
     starting, run, clock = remembered(LAUNCH, status="running")
     clock.now += 10
-    assert starting.status(OWNER, run) == "running"
+    assert starting.status(OWNER, AGENT, run) == "running"
 
 
 @pytest.mark.parametrize("agent", ["", "dlt-runtime-cli/0.28.7", "python-httpx/0.28", "dlt-runtime/0.1"])
 def test_other_clients_are_told_the_truth(agent: str) -> None:
     starting, run, _ = remembered(LAUNCH, agent, status="running")
-    assert starting.status(OWNER, run) == "running"
+    assert starting.status(OWNER, AGENT, run) == "running"
 
 
 @pytest.mark.parametrize("body", [TRIGGER, {"selectors": ["batch"], "profile": None}])
 def test_that_clients_trigger_is_told_the_truth(body: dict[str, Any]) -> None:
     starting, run, _ = remembered(body, status="running")
-    assert starting.status(OWNER, run) == "running"
+    assert starting.status(OWNER, AGENT, run) == "running"
 
 
 @pytest.mark.parametrize(("job_type", "shown"), [("batch", "starting"), ("interactive", "completed")])
