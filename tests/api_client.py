@@ -15,7 +15,6 @@ from litestar import Litestar
 from litestar.types import Receive, Scope, Send
 
 from runtime.api.access import PEER_KEY
-from runtime.api.app import create_app
 from runtime.auth.codes import normalise_user_code
 from runtime.auth.peers import Peer
 from runtime.dispatch.accounts import Session, StartedLogin
@@ -57,6 +56,7 @@ from tests.factories import (
     make_user,
 )
 from tests.insight_fakes import FakeFeed, FakeHealth, FakeMembers, FakePublishing, FakeStatistics, FakeSummaries
+from tests.shared_app import app_of_a_test
 
 WORKSPACE = Workspace(id=UUID(int=1), name="fruitshop", description=None, created_at=NOW, updated_at=NOW)
 ORGANIZATION = Organization(id=UUID(int=2), name="default", description=None, created_at=NOW, updated_at=NOW)
@@ -443,7 +443,7 @@ def fake_services(**changes: Any) -> Services:
 def make_app(tmp_path: Path, services: Services | None = None, **limits: int) -> Litestar:
     """The application over fakes, with its state below `tmp_path`."""
     settings = Settings(state_dir=tmp_path, socket=tmp_path / "api.sock", limits=LimitSettings(**limits))
-    return create_app(services or fake_services(), settings)
+    return app_of_a_test(services or fake_services(), settings)
 
 
 def client_for(app: Litestar, *, token: str | None = None, peer: Peer | None = None) -> httpx.AsyncClient:

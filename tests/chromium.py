@@ -48,11 +48,17 @@ class Chromium:
         self._ask("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
-        """Click, and wait for the page it leads to."""
-        box = self.evaluate(
-            f"(() => {{ const b = document.querySelector({json.dumps(selector)}); b.scrollIntoView();"
-            " const r = b.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
+        """Click once it is there, and wait for the page it leads to."""
+        place = (
+            f"(() => {{ const b = document.querySelector({json.dumps(selector)}); if (!b) return null;"
+            " b.scrollIntoView(); const r = b.getBoundingClientRect();"
+            " return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        # A page that leads on by itself loads twice, so what is asked for may not be there at the first load.
+        while (box := self.evaluate(place)) is None:
+            assert time.monotonic() < deadline, f"there is no {selector}; the page says: {self.text}"
+            time.sleep(0.05)
         for kind in ("mousePressed", "mouseReleased"):
             self._ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
         self._wait_for("Page.loadEventFired")

@@ -8,8 +8,10 @@ import pytest
 from litestar import Litestar, get
 
 from runtime.api.access import Access, access_of
+from runtime.api.app import create_app
+from runtime.settings import Settings
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
-from tests.api_client import ORGANIZATION, ROOT, STRANGER, WORKSPACE, client_for, make_app
+from tests.api_client import ORGANIZATION, ROOT, STRANGER, WORKSPACE, client_for, fake_services, make_app
 from tests.routes import routes
 
 PUBLIC = {
@@ -140,7 +142,7 @@ async def test_a_route_without_a_marker_lets_nobody_in(tmp_path: Path) -> None:
     async def forgotten() -> str:
         return "secret"
 
-    app = make_app(tmp_path)
+    app = create_app(fake_services(), Settings(state_dir=tmp_path, socket=tmp_path / "api.sock"))
     app.register(forgotten)
     async with client_for(app, peer=ROOT) as root, client_for(app) as nobody:
         assert (await root.get("/forgotten")).status_code == 403

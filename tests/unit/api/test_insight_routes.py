@@ -21,6 +21,7 @@ from runtime.wire.events import ChangeEvent
 from tests.api_client import JOB, ORGANIZATION, ROOT, WORKSPACE, FakeJobs, FakeManifests, client_for, fake_services
 from tests.factories import make_raw_definition, make_run
 from tests.insight_fakes import FakeFeed, FakeMembers, FakeSummaries
+from tests.shared_app import app_of_a_test
 
 W = f"{API_PREFIX}/v1/workspaces/{WORKSPACE.id}"
 ORG = f"{API_PREFIX}/v1/organizations/{ORGANIZATION.id}"
@@ -37,7 +38,9 @@ class Stand:
         self.services: Services = fake_services(
             members=self.members, feed=self.feed, summaries=self.summaries, manifests=self.manifests
         )
-        self.app: Litestar = create_app(self.services, Settings(state_dir=folder, socket=folder / "s", **changes))
+        settings = Settings(state_dir=folder, socket=folder / "s", **changes)
+        # The token for metrics is looked at when the application is built, so that one has to be built.
+        self.app: Litestar = create_app(self.services, settings) if changes else app_of_a_test(self.services, settings)
 
 
 @pytest.fixture
@@ -239,7 +242,8 @@ async def test_health_is_public_and_metrics_are_not(tmp_path: Path) -> None:
         assert (await prometheus.get(f"{API_PREFIX}/v1/me")).status_code == 401  # it opens nothing else
 
 
-async def test_metrics_count_runs_lines_and_requests(stand: Stand) -> None:
+async def test_metrics_count_runs_lines_and_requests(tmp_path: Path) -> None:
+    stand = Stand(tmp_path, metrics=MetricsSettings())
     async with client_for(stand.app, token="owner") as owner, client_for(stand.app, peer=ROOT) as root:
         await owner.get(W)
         await owner.get(f"{API_PREFIX}/v1/admin/status")
