@@ -274,6 +274,7 @@ async def test_metrics_count_runs_lines_and_requests(tmp_path: Path) -> None:
         ("PATCH", W, b"{", 400, "request"),
         ("PATCH", W, b'"\xff"', 400, "json"),
         ("PATCH", W, b"[" * 100_000, 400, "json"),
+        ("PATCH", W, b'{"x":' * 300 + b"1" + b"}" * 300, 400, "json"),  # could be stored, and never shown again
         ("PATCH", W, b'{"name": 5}', 400, "invalid"),
         ("PATCH", W, b" " * 2_000_000, 413, "too_large"),
         ("GET", f"{W}/runs?limit=-1", b"", 400, "invalid"),
