@@ -26,6 +26,7 @@ TEXT
 readonly SERVICE=dlt-runtime SERVICE_USER=dlt-runtime TEST_USER=dlt-runtime-test
 readonly PREFIX=/opt/dlt-runtime STATE=/var/lib/dlt-runtime SETTINGS=/etc/dlt-runtime
 readonly UNIT=/etc/systemd/system/dlt-runtime.service COMMAND=/usr/local/bin/dlt-runtime
+readonly LINKS_UNIT=/etc/systemd/system/dlt-runtime-links.socket
 readonly APPARMOR_PROFILE=/etc/apparmor.d/dlt-runtime-bwrap
 CLONE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 readonly CLONE
@@ -37,6 +38,7 @@ fi
 readonly CACHE
 
 HOST_NETWORK=false
+FOR_TESTS=false
 ALLOW_USERNS=false
 PYTHON="" # the interpreter everything is built with
 AS=()     # prefix of commands that must not run as root, see `become`
@@ -78,6 +80,10 @@ missing_packages() { # prints Debian package names, one a line
   command -v ip >/dev/null || [[ -x /sbin/ip ]] || "$HOST_NETWORK" || echo iproute2
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
   find_python || printf '%s\n' python3 python3-venv
+  if "$FOR_TESTS"; then # what looks at pages, and at the terminal
+    command -v chromium >/dev/null || echo chromium
+    command -v tmux >/dev/null || echo tmux
+  fi
 }
 
 ensure_packages() {
@@ -299,8 +305,17 @@ install_service() {
   fi
   install -m 0644 -- "$CLONE/systemd/dlt-runtime.service" "$UNIT"
   note "$UNIT"
+  local links_are_new=true
+  [[ ! -e $LINKS_UNIT ]] || links_are_new=false
+  install -m 0644 -- "$CLONE/systemd/dlt-runtime-links.socket" "$LINKS_UNIT"
+  note "$LINKS_UNIT"
   systemctl daemon-reload
   systemctl --quiet enable "$SERVICE"
+  if "$links_are_new" && ! { : <>/dev/tcp/127.0.0.1/80; } 2>/dev/null; then # taken, or turned off by somebody: it stays
+    systemctl --quiet enable "${LINKS_UNIT##*/}"
+  elif "$links_are_new"; then
+    note "port 80 is taken, so links that the public client prints, without a port, lead to what listens there"
+  fi
 
   say "Starting the daemon; runs in progress go on"
   if ! systemctl restart "$SERVICE" || ! answers /run/dlt-runtime/api.sock; then
@@ -345,9 +360,10 @@ uninstall() { # [--purge]
     systemctl --quiet disable --now "$SERVICE" || true
     # Runs outlive the daemon, so they are ended here: everything left in the unit's own control group.
     systemctl kill --signal=SIGKILL "$SERVICE" 2>/dev/null || true
-    rm -f -- "$UNIT"
+    systemctl --quiet disable --now "${LINKS_UNIT##*/}" || true
+    rm -f -- "$UNIT" "$LINKS_UNIT"
     systemctl daemon-reload
-    note "$UNIT"
+    note "$UNIT" "$LINKS_UNIT"
   fi
   if [[ $(readlink -- "$COMMAND" 2>/dev/null) == "$PREFIX"/* ]]; then
     rm -f -- "$COMMAND"
@@ -534,6 +550,7 @@ finish_try() {
 run_tests() {
   lock test
   say "Checking what this machine has"
+  FOR_TESTS=true
   ensure_packages
   local user home=$CACHE/test failed=()
   user=$(id -un)
@@ -553,7 +570,8 @@ run_tests() {
   say "Building the tests' virtualenv ($home/venv)"
   cd -- "$home"
   AS+=(env --chdir "$home/clone" "PATH=$home/venv/bin:${PATH_OF_USER:-/usr/local/bin:/usr/bin:/bin}"
-    "MYPY_CACHE_DIR=$home/mypy-cache")
+    "MYPY_CACHE_DIR=$home/mypy-cache" "DLT_RUNTIME_TEST_CACHE=$home/clients"
+    "HYPOTHESIS_PROFILE=${HYPOTHESIS_PROFILE:-suite}" "DLT_RUNTIME_FUZZ_CASES=${DLT_RUNTIME_FUZZ_CASES:-10000}")
   SOURCE=$home/clone UV_CACHE=$home/uv BUILD_AS=("${AS[@]}")
   build_venv "$home/venv" --reinstall-package dlt-runtime-appliance --editable "$home/clone" \
     --group "$home/clone/pyproject.toml:dev" --group "$home/clone/pyproject.toml:oracle"
@@ -566,7 +584,7 @@ run_tests() {
   check ruff check .
   check mypy
   check lint-imports
-  check pytest "$@"
+  check pytest -n 2 --dist loadgroup "$@"
   if ((${#failed[@]} > 0)); then
     die "failed: $(IFS=,; echo "${failed[*]}")"
   fi

@@ -27,6 +27,8 @@ COMMANDS = (
     Entry("cancel", "cli.commands.cancel", "cancel"),
     Entry("backfill", "cli.commands.backfill", "backfill"),
     Entry("graph", "cli.commands.graph", "graph"),
+    Entry("tui", "cli.commands.tui", "tui"),
+    Entry("dashboard", "cli.commands.dashboard", "dashboard"),
     Entry("hook", "cli.commands.hook"),
     Entry("publish", "cli.commands.publish", "publish"),
     Entry("unpublish", "cli.commands.publish", "unpublish"),
@@ -43,6 +45,10 @@ COMMANDS = (
     Entry("user", "cli.commands.user"),
     Entry("token", "cli.commands.token", has_own_workspace_option=True),
     Entry("keys", "cli.commands.keys"),
+    Entry("doctor", "cli.commands.doctor", "doctor"),
+    Entry("backup", "cli.commands.backup", "backup"),
+    Entry("restore", "cli.commands.restore", "restore"),
+    Entry("notify", "cli.commands.notify"),
 )
 
 

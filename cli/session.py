@@ -58,16 +58,23 @@ class Session:
 
         return typer.confirm(question, default=False, err=True)
 
+    def present_password(self) -> str:
+        """The password somebody has, from themselves; raises as `new_password`."""
+        return self._password("Present password", twice=False)
+
     def new_password(self) -> str:
-        """A password from whoever types it, twice and unseen; without a terminal the first line of stdin.
+        """A password from whoever types it, twice and unseen; without a terminal the next line of stdin.
 
         Raises:
             InvalidError: there is no line.
         """
+        return self._password("Password", twice=True)
+
+    def _password(self, prompt: str, *, twice: bool) -> str:
         if self.can_ask:
             import typer
 
-            return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+            return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
         line = sys.stdin.readline().rstrip("\n")
         if not line:
             raise InvalidError("no password was given", code="password", hint="type it, or write it to stdin")

@@ -6,6 +6,8 @@ neither may hold a secret. Foreign exceptions (sqlite3, tarfile, OSError) are tr
 that met them. A failed run is not an error but an outcome in the store.
 """
 
+import errno
+
 
 class JobRuntimeError(Exception):
     """Base of every expected error.
@@ -65,3 +67,41 @@ class StoreError(JobRuntimeError):
     """The database could not be opened, read or written."""
 
     code = "store"
+
+
+class PassingError(UnavailableError):
+    """Nothing is wrong with what was asked: it did not go through just now, and does when it is tried again later.
+
+    Whoever looks after something that lives on, a run for one, waits a moment and tries again, for as long as it takes.
+    """
+
+    code = "passing"
+
+
+class StoreBusyError(PassingError, StoreError):
+    """The database could not be read or written just now: others hold it, or the machine refused its disk or memory."""
+
+    code = "store_busy"
+
+
+class DiskFullError(PassingError):
+    """The disk of the state directory has no room for this; everything else goes on, and this does when there is."""
+
+    code = "disk_full"
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the system says that there is no room, on the disk or in the user's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_error(what: str, error: OSError) -> UnavailableError:
+    """The error for something that the disk did not take; `what` is the first half of its sentence."""
+    message = f"{what}: {error.strerror or error}"
+    if is_full(error):
+        return DiskFullError(message, hint=ROOM_HINT)
+    return UnavailableError(message, code="disk")
+
+
+BUSY_HINT = "try again in a moment; `dlt-runtime doctor` looks at the database and its disk"
+ROOM_HINT = "make room on the disk of the state directory; `dlt-runtime doctor` says how much there is"

@@ -1,10 +1,12 @@
-"""The two sockets the daemon answers on, opened before anything else so that a taken address is known at once."""
+"""The sockets the daemon answers on; the public ones are opened first, so that a taken address is known at once."""
 
 import errno
 import grp
 import os
+import re
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -13,7 +15,9 @@ from runtime.errors import UnavailableError
 log = structlog.get_logger()
 
 _BACKLOG = 2048
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _SOCKET_MODE = 0o660
+_PRIVATE_MODE = 0o600
 
 
 def open_unix_listener(path: Path, group: str) -> socket.socket:
@@ -33,6 +37,28 @@ def open_unix_listener(path: Path, group: str) -> socket.socket:
         listener.bind(str(path))
         path.chmod(_SOCKET_MODE)
         _give_to_group(path, group)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise UnavailableError(f"cannot listen on `{path}`: {error.strerror or error}") from error
+    return listener
+
+
+def open_private_listener(path: Path) -> socket.socket:
+    """Listen on a Unix socket that nobody but this user may connect to, however long its path is.
+
+    Raises:
+        UnavailableError: the place cannot be written to.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            listener.bind(f"/proc/self/fd/{directory}/{path.name}")  # the kernel takes 108 bytes at most
+        finally:
+            os.close(directory)
+        path.chmod(_PRIVATE_MODE)
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
@@ -62,6 +88,23 @@ def open_tcp_listener(host: str, port: int) -> socket.socket:
 def format_address(host: str, port: int) -> str:
     """`HOST:PORT` as the setting `listen` and URLs have it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def host_name(header: str) -> str | None:
+    """The name or address that a `Host` header names, without brackets and port; None where that makes no sense."""
+    try:
+        name = urlsplit(f"//{header}").hostname
+    except ValueError:
+        return None
+    return name if name is not None and _HOST_NAME.fullmatch(name) else None
+
+
+def host_of_origin(header: str) -> str | None:
+    """The host and port that an `Origin` header names, as `Host` would; None where it names none, as `null`."""
+    try:
+        return urlsplit(header).netloc.lower() or None
+    except ValueError:  # no address at all, as `http://[`
+        return None
 
 
 def _is_answered(path: Path) -> bool:

@@ -9,13 +9,20 @@ change, the timers there are are compared with those there should be.
 import asyncio
 from datetime import UTC, datetime
 
+import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from runtime.dispatch.ticking import Due, Ticker
+from runtime.errors import JobRuntimeError
 
 _LOOK_AROUND_SECONDS = 15
 """How late a tick may be when the wall clock was set or the machine slept: timers count the seconds awake."""
+
+_AGAIN_SECONDS = 1.0
+"""Until the timers are compared again where the store could not be read."""
+
+log = structlog.get_logger()
 
 
 class TickTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler is not typed
@@ -54,7 +61,12 @@ class Scheduler:
     async def _keep_up(self) -> None:
         while True:
             changed = self._ticker.timers_changed()
-            self._compare(await self._ticker.next_ticks())
+            try:
+                self._compare(await self._ticker.next_ticks())
+            except JobRuntimeError as error:  # else no timer would ever be set again for one look that failed
+                log.warning("timers wait to be set", action="timers.wait", error=error.message)
+                await asyncio.sleep(_AGAIN_SECONDS)
+                continue
             await changed.wait()
 
     def _compare(self, wanted: dict[Due, datetime]) -> None:

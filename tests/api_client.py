@@ -85,6 +85,12 @@ class FakeAccounts:
     async def start_login(self, address: str | None = None, client: str | None = None) -> StartedLogin:
         return StartedLogin("device-secret", "BCDF-2345", 2)
 
+    async def knows_device_code(self, device_code: str) -> bool:
+        return device_code == "device-secret"
+
+    async def knows_refresh_token(self, refresh_token: str) -> bool:
+        return refresh_token.startswith("refresh-secret")
+
     async def finish_login(self, device_code: str) -> Session:
         if device_code != "device-secret":
             raise RefusedError("this login waits for its approval", code="authorization_pending")
@@ -107,10 +113,16 @@ class FakeSignIn:
     async def set_password(self, principal: Principal, email: str, password: str) -> User:
         return OWNER.user
 
+    async def change_password(self, principal: Principal, old: str, new: str, visitor: Visitor) -> None:
+        """It was the right one."""
+
     async def with_password(self, email: str, password: str, visitor: Visitor) -> SignedIn:
         if password != "correct horse battery":
             raise UnauthenticatedError("email and password do not fit", code="sign_in")
         return SignedIn(OWNER.user, SESSION, "b0" * 32)
+
+    async def knows_browser(self, browser_secret: str) -> bool:
+        return browser_secret == "b0" * 32
 
     async def current(self, session_secret: str | None) -> User | None:
         return OWNER.user if session_secret == SESSION else None
@@ -326,7 +338,9 @@ class FakeRuns:
     async def logs(self, run_id: UUID, from_line: int = 0) -> Sequence[LogLine]:
         return self.lines
 
-    async def follow(self, run_id: UUID, from_line: int = 0) -> AsyncIterator[Sequence[LogLine]]:
+    async def follow(
+        self, run_id: UUID, from_line: int = 0, reader: Principal | None = None
+    ) -> AsyncIterator[Sequence[LogLine]]:
         if self.lines:
             yield self.lines
 
@@ -425,7 +439,10 @@ def fake_services(**changes: Any) -> Services:
         "configurations": FakeConfigurations(),
         "manifests": FakeManifests(),
         "jobs": jobs,
+        "apps": None,
+        "visits": None,
         "runs": FakeRuns(jobs),
+        "log_pages": None,
         "schedules": FakeSchedules(),
         "intervals": FakeIntervals(),
         "hooks": FakeHooks(),
@@ -433,9 +450,15 @@ def fake_services(**changes: Any) -> Services:
         "members": FakeMembers(),
         "publishing": FakePublishing(),
         "summaries": FakeSummaries(),
+        "insight": None,
         "statistics": FakeStatistics(),
         "feed": FakeFeed(),
         "health": FakeHealth(),
+        "operations": None,
+        "code_files": None,
+        "redeployment": None,
+        "machine": None,
+        "environments": None,
     }
     return Services(**cast("dict[str, Any]", {**fakes, **changes}))
 

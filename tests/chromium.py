@@ -1,5 +1,6 @@
 """A real browser, where the machine has one: headless Chromium, driven through its debugging pipe."""
 
+import base64
 import contextlib
 import itertools
 import json
@@ -42,6 +43,10 @@ class Chromium:
         self._ask("Page.navigate", url=url)
         self._wait_for("Page.loadEventFired")
 
+    def before_pages(self, script: str) -> None:
+        """Run a script in every page before its own."""
+        self._ask("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def type(self, selector: str, text: str) -> None:
         """Type into a field."""
         self.evaluate(f"document.querySelector({json.dumps(selector)}).focus()")
@@ -62,6 +67,28 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self._ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
         self._wait_for("Page.loadEventFired")
+
+    def press(self, key: str) -> None:
+        """A key for whatever has the focus, `ArrowRight` or `a` for two."""
+        if len(key) == 1:
+            self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
+            self._ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+            return
+        codes = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Home": 36, "End": 35}
+        for kind in ("rawKeyDown", "keyUp"):
+            self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key])
+
+    def wait_for(self, expression: str, what: str, seconds: float = _ANSWER_SECONDS) -> Any:
+        """The value of an expression, once it is something true."""
+        deadline = time.monotonic() + seconds
+        while not (value := self.evaluate(expression)):
+            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}; the page says: {self.text}"
+            time.sleep(0.05)
+        return value
+
+    def screenshot(self) -> bytes:
+        """What it looks like, as a PNG."""
+        return base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
 
     def wait_for_text(self, text: str) -> None:
         """Until the page shows it: a page may lead on by itself."""
@@ -119,7 +146,8 @@ class Chromium:
     def _note(self, event: dict[str, Any]) -> None:
         self._events.append(event)
         parameters = event.get("params", {})
-        if event["method"] == "Log.entryAdded":
+        # A test clicks before a page has given its field the focus, and the browser remarks on that.
+        if event["method"] == "Log.entryAdded" and not parameters["entry"]["text"].startswith("Autofocus"):
             self.complaints.append(parameters["entry"]["text"])
         elif event["method"] == "Audits.issueAdded":
             self.complaints.append(json.dumps(parameters["issue"]))

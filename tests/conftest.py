@@ -9,9 +9,28 @@ from hypothesis import settings
 
 from runtime.store.database import Database
 
+settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile("suite", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=2000, deadline=None, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup`: by file, those that drive whole daemons spread among the others.
+
+    They take long and wait much, so two of them are seldom beside each other, and none is left for the end.
+    """
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(file))
+        files.setdefault(file, []).append(item)
+    whole = [file for file in files if file.startswith("tests/e2e/")]
+    others = [file for file in files if file not in set(whole)]
+    share = max(1, len(others) // (len(whole) + 1))
+    spread = [(place * share, file) for place, file in enumerate(whole)] + list(enumerate(others))
+    items[:] = [item for _, file in sorted(spread, key=lambda one: one[0]) for item in files[file]]
 
 
 @pytest.fixture

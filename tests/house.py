@@ -14,11 +14,13 @@ from runtime.dispatch.configurations import ConfigurationService
 from runtime.dispatch.deployments import DeploymentService
 from runtime.dispatch.feed import FeedService
 from runtime.dispatch.hooks import HookService
+from runtime.dispatch.insight import InsightService
 from runtime.dispatch.intervals import IntervalService
 from runtime.dispatch.jobs import JobService, TriggerInput
 from runtime.dispatch.manifests import Deployed, ManifestInput, ManifestService
 from runtime.dispatch.members import MemberService
 from runtime.dispatch.publishing import PublishingService
+from runtime.dispatch.redeploying import Redeployment
 from runtime.dispatch.runs import RunService
 from runtime.dispatch.schedules import ScheduleService
 from runtime.dispatch.settings_files import SettingsFiles
@@ -27,6 +29,7 @@ from runtime.dispatch.statistics import StatisticsService
 from runtime.dispatch.summaries import SummaryService
 from runtime.dispatch.ticking import Ticker
 from runtime.domain.identities import Principal
+from runtime.domain.machines import DEFAULT_MACHINE, Machine
 from runtime.domain.runs import Run, RunEnd
 from runtime.packages.sealing import Sealer
 from runtime.settings import LimitSettings
@@ -80,7 +83,8 @@ class House:
         self.deployments = DeploymentService(database, scratch, limits, self.clock)
         self.configurations = ConfigurationService(database, scratch, limits, self.sealer, self.clock)
         self.settings_files = SettingsFiles(database, self.sealer)
-        self.manifests = ManifestService(database, self.changes, self.clock)
+        self.manifests = ManifestService(database, self.changes, {DEFAULT_MACHINE: Machine()}, self.clock)
+        self.redeployment = Redeployment(database, self.manifests, self.deployments.contents, self.clock)
         self.jobs = JobService(database, self.changes, self.clock)
         self.runs = RunService(database, self.changes, self.stops, self.clock)
         self.schedules = ScheduleService(database, self.changes, self.clock)
@@ -90,6 +94,7 @@ class House:
         self.members = MemberService(database, self.clock)
         self.publishing = PublishingService(database, self.changes, self.clock)
         self.summaries = SummaryService(database, self.changes)
+        self.insight = InsightService(database, self.changes, folder, self.clock)
         self.statistics = StatisticsService(database)
         self.feed = FeedService(database, self.changes, self.jobs, self.runs)
 

@@ -106,6 +106,9 @@ class FakeFeed:
 class FakeHealth:
     """A machine with some work behind it."""
 
+    def require_room(self, what: str) -> None:
+        """There is."""
+
     async def check(self) -> None:
         """All is well."""
 

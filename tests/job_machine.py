@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from runtime.runner.launch import Launch, LiveProcess, ReleaseOrder
+from runtime.runner.launch import KeptData, Launch, LiveProcess, ReleaseOrder
 from runtime.runner.runner import PreparedRun, Runner
 from runtime.sandbox.network import NetworkHolders
 
@@ -49,8 +49,7 @@ class JobMachine:
             environment=self.venv,
             base_prefix=Path(sys.base_prefix),
             working_copy=working_copy,
-            var_dir=persistent[0],
-            local_dir=persistent[1],
+            data=KeptData(var=persistent[0], local=persistent[1]),
             profile="prod",
             launcher=f"{LAUNCHERS}.{launcher}",
             variables={"RUNTIME__DLTHUB_TELEMETRY": "false"},

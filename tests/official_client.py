@@ -1,5 +1,6 @@
 """The public client, `dlt runtime`: dlt 1.26.0 and dlt-runtime 0.26.1 as the registry has them, at home alone."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,21 +21,29 @@ CACHE_VARIABLE = "DLT_RUNTIME_TEST_CACHE"
 BUILD_SECONDS = 300.0
 
 
-def client_virtualenv(scratch: Path) -> Path:
-    """A virtualenv with the client; built once for all who share the directory that `DLT_RUNTIME_TEST_CACHE` names."""
+def client_virtualenv(scratch: Path, packages: tuple[str, ...] = PACKAGES) -> Path:
+    """A virtualenv with the client, or with other packages that describe workspaces.
+
+    Built once for all who share the directory that `DLT_RUNTIME_TEST_CACHE` names.
+    """
     cache = Path(os.environ.get(CACHE_VARIABLE) or scratch)
-    digest = hashlib.sha256(repr((PACKAGES, sys.version)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr((packages, sys.version)).encode()).hexdigest()[:12]
     made = cache / f"official-client-{digest}"
-    if made.exists():
-        return made
     cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run beside each other
+        return made if made.exists() else _build(made, packages, scratch)
+
+
+def _build(made: Path, packages: tuple[str, ...], scratch: Path) -> Path:
+    cache = made.parent
     environment = plain_environment(HOME=str(scratch), UV_CACHE_DIR=str(cache / "uv"))
     # Built in its place, since scripts hold the path; complete once the mark is there.
     building = made.with_suffix(".building")
     shutil.rmtree(building, ignore_errors=True)
     for arguments in (
         ("venv", "--quiet", "--relocatable", "--python", sys.executable, str(building)),
-        ("pip", "install", "--quiet", "--compile-bytecode", "--python", f"{building}/bin/python", *PACKAGES),
+        ("pip", "install", "--quiet", "--compile-bytecode", "--python", f"{building}/bin/python", *packages),
     ):
         run([find_uv_bin(), *arguments], cwd=scratch, environment=environment, seconds=BUILD_SECONDS).expect()
     return building.rename(made)

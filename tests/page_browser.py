@@ -75,6 +75,10 @@ class PageBrowser:
     def address(self) -> str:
         return str(self._page.url)
 
+    def cookie(self, name: str) -> str | None:
+        """What it holds under a name."""
+        return self._http.cookies.get(name)
+
     def open(self, url: str) -> Self:
         """Type an address."""
         self._page = self._http.get(url, headers={"Sec-Fetch-Site": "none"})

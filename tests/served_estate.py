@@ -4,7 +4,7 @@ import asyncio
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +33,20 @@ class ServedEstate:
     tenant: Tenant
 
 
+Filling = Callable[[Estate, Tenant], Awaitable[None]]
+
+
 @contextmanager
-def serve_estate() -> Iterator[ServedEstate]:
-    """Serve an estate with one tenant until the end of the block."""
+def serve_estate(fill: Filling | None = None, **options: Any) -> Iterator[ServedEstate]:
+    """Serve an estate with one tenant, to whom `fill` may give more, until the end of the block.
+
+    Args:
+        options: As `build_estate` takes them.
+    """
     started: list[ServedEstate] = []
     ready, end = threading.Event(), threading.Event()
     with tempfile.TemporaryDirectory() as folder:
-        thread = threading.Thread(target=lambda: asyncio.run(_serve(Path(folder), started, ready, end)))
+        thread = threading.Thread(target=lambda: asyncio.run(_serve(Path(folder), started, ready, end, fill, options)))
         thread.start()
         try:
             assert ready.wait(30), "the server did not start"
@@ -49,11 +56,20 @@ def serve_estate() -> Iterator[ServedEstate]:
             thread.join()
 
 
-async def _serve(folder: Path, started: list[ServedEstate], ready: threading.Event, end: threading.Event) -> None:
+async def _serve(
+    folder: Path,
+    started: list[ServedEstate],
+    ready: threading.Event,
+    end: threading.Event,
+    fill: Filling | None,
+    options: dict[str, Any],
+) -> None:
     database = await Database.open(folder / "runtime.db")
     try:
-        estate = await build_estate(await build_house(database, folder), folder)
+        estate = await build_estate(await build_house(database, folder), folder, **options)
         tenant = await add_tenant(estate, "anna")
+        if fill is not None:
+            await fill(estate, tenant)
         server = uvicorn.Server(server_config(_with_administrator(estate), estate.settings))
         with socket.create_server(("127.0.0.1", 0)) as tcp:
             serving = asyncio.create_task(server._serve(sockets=[tcp]))  # without its signal handlers

@@ -6,18 +6,31 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+from runtime.dispatch.access_data import AccessData
+from runtime.dispatch.app_life import AppLife
+from runtime.dispatch.app_usage import RunningApps
+from runtime.dispatch.apps import AppService
+from runtime.dispatch.clock import Clock
 from runtime.dispatch.executor import Executor
+from runtime.dispatch.last_whole import LastWhole
 from runtime.dispatch.lifecycle import Lifecycle
 from runtime.dispatch.log_writer import LogWriter
 from runtime.dispatch.preparation import Preparation, PreparedFiles, Report
+from runtime.dispatch.run_limits import RunLimits
 from runtime.domain.jobs import JobDefinition
+from runtime.domain.machines import DEFAULT_MACHINE, Machine
 from runtime.domain.masking import Masker
 from runtime.domain.runs import Run
 from runtime.environments.builder import Environment
-from runtime.runner.launch import Launch, LiveProcess, ReleaseOrder
+from runtime.proxy.readiness import ask
+from runtime.runner.launch import KeptData, Launch, LiveProcess, ReleaseOrder
 from runtime.runner.logs import LogTail
 from runtime.runner.runner import PreparedRun, Runner
+from runtime.sandbox.cgroups import GroupUsage
+from runtime.sandbox.confinement import limits_in_force
 from runtime.sandbox.identity import boot_id
+from runtime.sandbox.network import NetworkHolders
+from runtime.settings import AppSettings, RunSettings
 from tests.factories import make_raw_definition
 from tests.house import House
 
@@ -38,17 +51,22 @@ class StageRunner:
 
     def __init__(self, live_dir: Path) -> None:
         self.live_dir = live_dir
+        self.limits = limits_in_force(None, (6, 1))
         self.processes: dict[UUID, StageProcess] = {}
         self.exit_at_release: int | None = 0
         self.exit_on_term: int | None = 143
         self.terms_before_there_is_a_job = 0
+        self.unreleased: set[UUID] = set()
         self.prepared = 0
+        self.discarded: list[UUID] = []
         self.released = asyncio.Event()
 
     async def prepare(self, launch: Launch) -> PreparedRun:
         self.prepared += 1
         self.processes[launch.run_id] = StageProcess()
-        return PreparedRun(LiveProcess(run_id=launch.run_id, pid=1, pid_started=1, boot_id=boot_id()), order_fd=-1)
+        return PreparedRun(
+            launch, LiveProcess(run_id=launch.run_id, pid=1, pid_started=1, boot_id=boot_id()), order_fd=-1
+        )
 
     async def release(self, prepared: PreparedRun, order: ReleaseOrder) -> LiveProcess:
         process = self.processes[prepared.run_id]
@@ -58,12 +76,18 @@ class StageRunner:
             process.exit_code.set_result(self.exit_at_release)
         return prepared.live
 
+    async def discard(self, prepared: PreparedRun) -> None:
+        self.discarded.append(prepared.run_id)
+
     def adopt(self, live: LiveProcess) -> bool:
         return live.run_id in self.processes
 
     async def wait(self, live: LiveProcess) -> int | None:
         process = self.processes.get(live.run_id)
         return await asyncio.shield(process.exit_code) if process else None
+
+    def was_released(self, live: LiveProcess, exit_code: int | None) -> bool:
+        return live.run_id not in self.unreleased
 
     def terminate(self, live: LiveProcess) -> bool:
         process = self.processes[live.run_id]
@@ -78,8 +102,15 @@ class StageRunner:
     def kill(self, live: LiveProcess) -> bool:
         process = self.processes[live.run_id]
         process.signals.append("KILL")
-        process.exit_code.set_result(137)
+        if not process.exit_code.done():
+            process.exit_code.set_result(137)
         return True
+
+    def limit_again(self, run_id: UUID, machine: Machine) -> None:
+        """Nothing is limited here."""
+
+    def usage(self, run_id: UUID) -> GroupUsage | None:
+        return None
 
     def forget(self, run_id: UUID) -> None:
         (self.live_dir / f"{run_id}.log").unlink(missing_ok=True)
@@ -108,7 +139,8 @@ class StagePreparation:
         if self.error:
             raise self.error
         nowhere = self.house.folder
-        return PreparedFiles(Environment("key", nowhere, nowhere, nowhere), nowhere, nowhere, nowhere, nowhere)
+        data = KeptData(var=nowhere, local=nowhere)
+        return PreparedFiles(Environment("key", nowhere, nowhere, nowhere), nowhere, nowhere, data)
 
     def clear(self, run_id: UUID) -> None:
         """Nothing was laid."""
@@ -120,13 +152,18 @@ class Stage:
     def __init__(self, house: House) -> None:
         self.house = house
         self.live_dir = house.folder / "live"
-        self.live_dir.mkdir()
-        self.runner = StageRunner(self.live_dir)
-        self.preparation = StagePreparation(house)
+        self.live_dir.mkdir(exist_ok=True)
+        self.runner: Any = StageRunner(self.live_dir)
+        self.preparation: Any = StagePreparation(house)
         self.writer = LogWriter(house.database, house.changes, house.clock)
         self.tail = LogTail(self.live_dir)
+        self.clock: Clock = house.clock
+        self.network = NetworkHolders(house.folder, "host")
+        self.app_settings = AppSettings()
+        self.running_apps = RunningApps(house.clock)
+        self.apps = AppService(house.database, house.changes, self.running_apps, self.writer, house.clock)
 
-    def executor(self, max_running: int = 4) -> Executor:
+    def executor(self, max_running: int = 4, max_apps: int = 4) -> Executor:
         lifecycle = Lifecycle(
             self.house.database,
             self.house.changes,
@@ -134,9 +171,33 @@ class Stage:
             cast(Preparation, self.preparation),
             cast(Runner, self.runner),
             self.tail,
-            self.house.clock,
+            AppLife(
+                self.house.database,
+                self.house.changes,
+                self.network,
+                self.running_apps,
+                self.app_settings,
+                ask,
+                self.clock,
+            ),
+            self.house.insight,
+            RunLimits(
+                self.house.database,
+                cast(Runner, self.runner),
+                {DEFAULT_MACHINE: Machine()},
+                RunSettings().log_allowance,
+            ),
+            AccessData(self.house.database, self.house.folder, LastWhole(self.house.folder, 0, 0), self.clock),
+            self.clock,
         )
-        executor = Executor(self.house.database, self.house.changes, lifecycle, max_running)
+        executor = Executor(
+            self.house.database,
+            self.house.changes,
+            lifecycle,
+            max_running,
+            max_apps,
+            running_apps=self.running_apps,
+        )
         self.house.stops.stop = executor.stop  # type: ignore[method-assign]
         return executor
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,17 +16,32 @@ from runtime.api.app import create_app
 from runtime.auth.passwords import Passwords
 from runtime.auth.tokens import AccessToken, TokenSigner
 from runtime.dispatch.accounts import AccountService
+from runtime.dispatch.app_usage import RunningApps
 from runtime.dispatch.approvals import ApprovalService
+from runtime.dispatch.apps import AppService
+from runtime.dispatch.backup import BackupService
+from runtime.dispatch.code_files import CodeFiles
 from runtime.dispatch.configurations import ConfigurationService
 from runtime.dispatch.deployments import DeploymentService
 from runtime.dispatch.health import HealthService
 from runtime.dispatch.keys import KeyService
+from runtime.dispatch.log_pages import LogPages
+from runtime.dispatch.log_writer import LogWriter
+from runtime.dispatch.machine import MachineService
+from runtime.dispatch.notifications import Notifier
+from runtime.dispatch.operations import Examine, Operations
+from runtime.dispatch.run_environments import RunEnvironments
 from runtime.dispatch.services import Services
 from runtime.dispatch.signing_in import SignInService
+from runtime.dispatch.soundness import Soundness
+from runtime.dispatch.space import Space
+from runtime.dispatch.visits import VisitService
 from runtime.dispatch.workspaces import WorkspaceService
+from runtime.doctor import examine
 from runtime.domain.identities import Principal, User
-from runtime.domain.summaries import PipelineSummary
+from runtime.domain.pipelines import Load, PipelineReport
 from runtime.packages.key_files import SealingKeyFiles
+from runtime.sandbox.memory import total_memory
 from runtime.settings import Settings
 from runtime.store import identities, logs, members, workspaces
 from tests.api_client import ROOT, client_for
@@ -80,23 +96,44 @@ class Estate:
         )
 
 
-async def build_estate(house: House, folder: Path, **changes: Any) -> Estate:
-    """The application over a house; `changes` are settings."""
+async def build_estate(
+    house: House,
+    folder: Path,
+    *,
+    checks: Examine | None = None,
+    machine: MachineService | None = None,
+    **changes: Any,
+) -> Estate:
+    """The application over a house; `changes` are settings, the others stand for what this machine would say."""
     database, clock = house.database, house.clock
     settings = Settings(state_dir=folder, socket=folder / "api.sock", **changes)
     signer = TokenSigner(Ed25519PrivateKey.generate())
     key_files = SealingKeyFiles(folder / "sealing.key", "sealing.key")
     key_files.load()
+    accounts = AccountService(database, signer, settings.auth, clock)
+    space = Space(house.folder, 0)
+    (folder / "tmp").mkdir(exist_ok=True)
+    operations = Operations(
+        backups=BackupService(database, folder, "0", space, clock),
+        notifier=Notifier(database, house.changes, settings.notify, settings.base_url, clock),
+        examine=checks or partial(examine, settings),
+    )
     services = Services(
-        accounts=AccountService(database, signer, settings.auth, clock),
+        accounts=accounts,
         sign_in=SignInService(database, settings.auth, Passwords(), clock),
         approvals=ApprovalService(database, clock),
         workspaces=WorkspaceService(database, clock),
         deployments=DeploymentService(database, house.folder / "scratch", settings.limits, clock),
+        code_files=CodeFiles(database),
+        redeployment=house.redeployment,
         configurations=ConfigurationService(database, house.folder / "scratch", settings.limits, house.sealer, clock),
         manifests=house.manifests,
         jobs=house.jobs,
+        apps=AppService(database, house.changes, RunningApps(clock), LogWriter(database, house.changes, clock), clock),
+        visits=VisitService(database, house.changes, accounts, settings.auth, clock),
         runs=house.runs,
+        log_pages=LogPages(database),
+        environments=RunEnvironments(database),
         schedules=house.schedules,
         intervals=house.intervals,
         hooks=house.hooks,
@@ -104,9 +141,12 @@ async def build_estate(house: House, folder: Path, **changes: Any) -> Estate:
         members=house.members,
         publishing=house.publishing,
         summaries=house.summaries,
+        insight=house.insight,
         statistics=house.statistics,
         feed=house.feed,
-        health=HealthService(database),
+        health=HealthService(database, space, Soundness(database)),
+        machine=machine or MachineService(space, settings.machine_sizes(total_memory())),
+        operations=operations,
     )
     return Estate(house, services, settings, signer, create_app(services, settings))
 
@@ -134,7 +174,7 @@ class _Move:
         self._principal = principal
         self._workspace_id = workspace_id
         self._name = name
-        self._house = _as_tenant(estate.house, principal, workspace_id)
+        self._house = as_tenant(estate.house, principal, workspace_id)
 
     async def in_(self, owner: User, viewer: User) -> Tenant:
         """Deploy, run, publish, hook."""
@@ -147,8 +187,8 @@ class _Move:
         async with self._house.database.transaction() as connection:
             await logs.append_lines(connection, run.id, "program", NOW, [f"line of {name}", "another"])
         run = await self._house.end(run, "failed", reason=f"reason of {name}", exit_code=1)
-        summary = PipelineSummary(pipeline_name=f"pipeline_{name}", total_rows=3, started_at=NOW)
-        await self._services.summaries.attach(workspace_id, run.id, summary)
+        async with self._house.database.transaction() as connection:
+            await self._services.insight.save(connection, run, [_report(name)])
         await self._services.publishing.publish(self._principal, workspace_id, app_ref)
         hook = await self._services.hooks.create(self._principal, workspace_id, job_ref)
         machine, machine_text = await self._services.accounts.create_machine_token(
@@ -163,14 +203,17 @@ class _Move:
             "workspace": workspace_id,
             "organization_id": organization.id,
             "user_id": viewer.id,
+            "pipeline_name": f"pipeline_{name}",
             "run_id": run.id,
             "job_run_id": run.id,
+            "name": run.id,
             "script_id_or_ref": job.job.id,
             "script_version_id_or_version": job.job.version.id,
             "deployment_id_or_version": deployment.id,
             "configuration_id_or_version": configuration.id,
             "hook_id": hook.hook.token.id,
             "hook_path": f"hook-{name}",
+            "target": f"target-{name}",
             "token_id": machine.id,
         }
         secrets = {owner.id, app.public_secret, app.job.id, job.job.version.id} | set(ids.values())
@@ -188,6 +231,11 @@ class _Move:
         )
 
 
+def _report(name: str) -> PipelineReport:
+    load = Load(transaction_id=f"transaction-{name}", status="succeeded", started_at=NOW, rows={f"table_{name}": 3})
+    return PipelineReport(pipeline_name=f"pipeline_{name}", loads=(load,))
+
+
 def _definitions(name: str) -> list[dict[str, Any]]:
     load = make_raw_definition(
         f"jobs.{name}.load",
@@ -199,7 +247,7 @@ def _definitions(name: str) -> list[dict[str, Any]]:
     return [load, app]
 
 
-def _as_tenant(house: House, principal: Principal, workspace_id: UUID) -> House:
+def as_tenant(house: House, principal: Principal, workspace_id: UUID) -> House:
     """The same house, whose helpers act for a tenant."""
     other = object.__new__(House)
     other.__dict__.update(house.__dict__, principal=principal, workspace_id=workspace_id)

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,25 @@ SECONDS = 60.0
 class Terminal:
     """A command with a pseudo-terminal of its own, ended at the end."""
 
-    def __init__(self, argv: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        kind: str = "dumb",
+        size: tuple[int, int] = (80, 24),
+    ) -> None:
         self._ours, theirs = pty.openpty()
+        columns, rows = size
+        termios.tcsetwinsize(theirs, (rows, columns))
         self._process = subprocess.Popen(
-            argv, cwd=directory, env={**environment, "TERM": "dumb"}, stdin=theirs, stdout=theirs, stderr=theirs
+            argv,
+            cwd=directory,
+            env={**environment, "TERM": kind},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
         )
         os.close(theirs)
 

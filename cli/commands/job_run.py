@@ -10,6 +10,7 @@ from cli.lookup import find_job, find_run, find_runs
 from cli.options import FollowOption, JsonOption, LimitOption, session_of
 from cli.output.jobs import short_ref, show_run, show_runs
 from runtime.errors import ConflictError
+from runtime.wire.failures import MissingError
 from runtime.wire.runs import FINAL_RUN_STATUSES
 
 app = new_group(
@@ -34,9 +35,16 @@ def list_runs(
 def info(
     context: typer.Context, job: JobArgument, run_number: NumberArgument = None, as_json: JsonOption = False
 ) -> None:
-    """Show the newest run of a job, or the one of a number."""
+    """Show the newest run of a job, or the one of a number; with `--json` also every package that it could import."""
+    from runtime.wire.console_client import ConsoleClient
+
     session = session_of(context)
-    show_run(session.output, find_run(session, find_job(session, job), run_number), as_json=as_json)
+    run = find_run(session, find_job(session, job), run_number)
+    try:
+        environment = ConsoleClient(session.client.connection, session.workspace_id).environment(run.id)
+    except MissingError:  # it has not begun, or the daemon keeps none
+        environment = None
+    show_run(session.output, run, environment, as_json=as_json)
 
 
 @app.command("logs")

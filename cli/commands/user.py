@@ -64,11 +64,24 @@ def add(
 
 
 @app.command("password")
-def change_password(context: typer.Context, email: Annotated[str, typer.Argument(help="Whose password.")]) -> None:
-    """Set a person's password; typed twice, or the first line of stdin. Their browsers are signed out."""
+def change_password(
+    context: typer.Context,
+    email: Annotated[
+        str | None, typer.Argument(help="Whose password, for administrators; your own if left out.")
+    ] = None,
+) -> None:
+    """Set a password; the browsers that were signed in with the old one are signed out.
+
+    The new one is typed twice, or a line of stdin. Who changes their own says the present one first.
+    """
     from runtime.wire.admin_client import AdminClient
 
     session = session_of(context)
+    if email is None:
+        present = session.present_password()
+        session.client.change_password(present, session.new_password())
+        session.output.message("you have another password now")
+        return
     _set_password(session, AdminClient(session.client.connection), email, session.new_password())
 
 

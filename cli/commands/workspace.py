@@ -1,7 +1,7 @@
 """`workspace`: the caller's workspaces, and which of them this directory belongs to."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -53,6 +53,20 @@ def switch(
     require_root(Path.cwd())
     chosen = session.choose_workspace(workspace) if workspace else _ask(session)
     session.remember_workspace(chosen)
+
+
+@app.command("access-data")
+def access_data(
+    context: typer.Context,
+    choice: Annotated[
+        Literal["snapshot", "separate"],
+        typer.Argument(help="`snapshot`: a copy of what batch runs wrote, renewed after each. `separate`: nothing."),
+    ],
+) -> None:
+    """Choose what this workspace's interactive jobs see of the data that batch runs wrote."""
+    session = session_of(context)
+    changed = session.client.update_workspace(session.workspace_id, access_data=choice)
+    session.output.message(f"apps of `{changed.name}` started from now on: {choice}")
 
 
 def _ask(session: Session) -> "WorkspaceResponse":

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from cli.output.console import Column, Output, status_style
 
 if TYPE_CHECKING:
+    from runtime.wire.environments import RunEnvironmentResponse
     from runtime.wire.jobs import DetailedScriptResponse, ScriptResponse
     from runtime.wire.run_details import DetailedRunResponse
+    from runtime.wire.runs import PipelineRunSummaryResponse
     from runtime.wire.schedules import ScheduleResponse
 
 _JOB_COLUMNS = (
@@ -103,10 +105,12 @@ def show_runs(output: Output, runs: "Sequence[DetailedRunResponse]", *, as_json:
     output.table(_RUN_COLUMNS, [_run_row(output, run) for run in reversed(runs)])
 
 
-def show_run(output: Output, run: "DetailedRunResponse", *, as_json: bool) -> None:
-    """Everything about one run."""
+def show_run(
+    output: Output, run: "DetailedRunResponse", environment: "RunEnvironmentResponse | None", *, as_json: bool
+) -> None:
+    """Everything about one run, with its environment where one is known."""
     if as_json:
-        output.json(run.to_wire())
+        output.json(run.to_wire() | ({"environment": environment.to_wire()} if environment else {}))
         return
     output.fields(
         (
@@ -125,9 +129,29 @@ def show_run(output: Output, run: "DetailedRunResponse", *, as_json: bool) -> No
             ("Started", output.time(run.time_started)),
             ("Ended", output.time(run.time_ended)),
             ("Duration", output.duration(run.duration)),
+            ("Environment", environment_text(environment)),
             ("Id", str(run.id)),
+            *(("Pipeline", pipeline_words(one)) for one in run.pipeline_run_summaries or ()),
         )
     )
+
+
+def environment_text(environment: "RunEnvironmentResponse | None") -> str:
+    """In a line: `Python 3.11.2, 42 packages, key 9f3c...`; nothing where none is known."""
+    if environment is None:
+        return ""
+    count = len(environment.packages)
+    return f"Python {environment.python_version}, {count} package{'' if count == 1 else 's'}, key {environment.key}"
+
+
+def pipeline_words(said: "PipelineRunSummaryResponse") -> str:
+    """What a pipeline did in a run, on one line: `shop: succeeded, 90 rows into shop_data of warehouse, 2.1 s`."""
+    place = " of ".join(filter(None, (said.dataset_name, said.destination_name)))
+    rows = "" if said.total_rows is None else f"{said.total_rows:,} rows" + (f" into {place}" if place else "")
+    took = "" if said.duration_ms is None else f"{said.duration_ms / 1000:.1f} s"
+    grown = ", ".join(f"{table} ({len(columns)})" for table, columns in (said.schema_changes or {}).items())
+    parts = (said.status, rows, took, f"new columns in {grown}" if grown else "")
+    return f"{said.pipeline_name}: {', '.join(filter(None, parts))}"
 
 
 def entry_point(definition: dict[str, Any]) -> str:

@@ -89,13 +89,14 @@ def show_versions(output: Output, versions: "list[PackageResponse]", *, as_json:
     if not versions:
         output.message("no versions")
         return
-    columns = [Column("Version"), Column("Created"), Column("Files"), Column("Content hash")]
+    columns = [Column("Version"), Column("Created"), Column("By"), Column("Files"), Column("Content hash")]
     with_profiles = hasattr(versions[0], "profiles")
     if with_profiles:
         columns.append(Column("Profiles", wraps=True))
     rows = []
     for version in reversed(versions):
-        row = [str(version.version), output.time(version.date_added), str(version.file_count), version.content_hash]
+        created = (output.time(version.date_added), version.created_by_email or "")
+        row = [str(version.version), *created, str(version.file_count), version.content_hash]
         rows.append([*row, getattr(version, "profiles", "")] if with_profiles else row)
     output.table(columns, rows)
 
@@ -109,6 +110,7 @@ def show_version(output: Output, version: "PackageResponse", *, as_json: bool) -
         (
             ("Version", str(version.version)),
             ("Created", output.time(version.date_added)),
+            ("By", version.created_by_email or ""),
             ("Files", str(version.file_count)),
             ("Archive", f"{version.size} bytes"),
             ("Content hash", version.content_hash),

@@ -15,18 +15,35 @@ from litestar.types import ASGIApp, Guard, Receive, Scope, Send
 from runtime.auth.codes import digest, is_same_digest
 from runtime.auth.peers import Peer
 from runtime.dispatch.accounts import AccountService
+from runtime.dispatch.console_keys import ConsoleKeys
 from runtime.dispatch.workspaces import WorkspaceService
 from runtime.domain.identities import Principal
 from runtime.errors import NotFoundError, RefusedError, UnauthenticatedError
 
-Access = Literal["public", "authenticated", "workspace", "organization", "organization_member", "admin", "metrics"]
+Access = Literal[
+    "public",
+    "authenticated",
+    "workspace",
+    "workspace_or_link",
+    "organization",
+    "organization_member",
+    "admin",
+    "metrics",
+]
 """What a route needs.
 
 `public`: nothing. `authenticated`: to be somebody. `workspace`: a role in the workspace of the path, `owner` where the
-method writes. `organization`: to be somebody for reading, an administrator for writing; `organization_member`: to be
-somebody. `admin`: to have come through the Unix socket. `metrics`: that, or the token that the settings hold for it.
+method writes. `workspace_or_link`: that, or no credentials at all but the secret of a public link in the body, which is
+the handler's to look at (`scope["user"]` is None). `organization`: to be somebody for reading, an administrator for
+writing; `organization_member`: to be somebody. `admin`: to have come through the Unix socket. `metrics`: that, or the
+token that the settings hold for it.
 """
 
+METRICS_PATH = "/metrics"
+METRICS_KEY = "metrics_listener"
+"""In the state of a request that came to the listener for metrics alone."""
+CONSOLE_KEY = "console_listener"
+"""In the state of a request that came to the console's own socket, where its keys count and nothing else does."""
 PEER_KEY = "peer"
 """Where the server's protocol class puts the Unix peer, in the connection's state."""
 _OPT = "access"
@@ -60,8 +77,11 @@ class Authentication(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, accounts: AccountService, metrics_token: str | None = None) -> None:
+    def __init__(
+        self, accounts: AccountService, metrics_token: str | None = None, console_keys: ConsoleKeys | None = None
+    ) -> None:
         self._accounts = accounts
+        self._console_keys = console_keys
         self._metrics_digest = digest(metrics_token) if metrics_token else None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
@@ -79,12 +99,18 @@ class Authentication(ASGIMiddleware):
             scheme, _, token = header.decode("latin-1").partition(" ")
             if scheme.lower() != "bearer" or not token.strip():
                 raise UnauthenticatedError("the authorization header must be `Bearer <token>`")
+            if CONSOLE_KEY in scope["state"] and self._console_keys is not None:
+                return await self._console_keys.principal(token.strip())
             if access_of(scope["route_handler"]) == "metrics" and self._opens_metrics(token.strip()):
                 return _METRICS_READER
             return await self._accounts.authenticate(token.strip())
         peer = scope["state"].get(PEER_KEY)
         if isinstance(peer, Peer):
             return await self._accounts.local_principal(peer)
+        if access_of(scope["route_handler"]) == "workspace_or_link":
+            return None
+        if self._metrics_digest is None and METRICS_KEY in scope["state"]:
+            return _METRICS_READER  # without a token, the settings see to it that this listener is on loopback
         raise UnauthenticatedError("no access token was sent", hint="run `dlt-runtime login`")
 
 
@@ -99,7 +125,9 @@ def access_guard(workspaces: WorkspaceService) -> Guard:
         reading = is_reading(connection.scope)
         if needed == "metrics" and connection.user is _METRICS_READER:
             return
-        if needed == "workspace":
+        if needed == "workspace_or_link" and connection.user is None:
+            return
+        if needed in ("workspace", "workspace_or_link"):
             await _check_workspace(workspaces, principal, connection.path_params["workspace_id"], reading)
         elif needed in ("organization", "organization_member"):
             await _check_organization(workspaces, connection.path_params.get("organization_id"))

@@ -23,6 +23,7 @@ _MEANINGS = {
     413: "The body is too large",
     429: "Too many requests from this address",
     503: "Something the runtime leans on does not work at present",
+    507: "The disk of the runtime has no room for it",
 }
 
 
@@ -42,9 +43,11 @@ def _responses(handler: HTTPRouteHandler) -> dict[int, ResponseSpec]:
     is_writing = bool(handler.http_methods - {"GET", "OPTIONS"})
     statuses = {400}
     if access_of(handler) != "public":
-        statuses |= {401, 403, 404, 409}
+        statuses |= {401, 403, 404, 409} | ({429} if access_of(handler) == "workspace_or_link" else set())
     elif is_writing:
         statuses |= {401, 403, 409, 429, 503}
+    if is_writing:
+        statuses |= {503, 507}  # the database is held by others; the disk has no room
     if is_writing and {"data", "request"} & handler.parsed_fn_signature.parameters.keys():
         statuses |= {408, 413}  # it reads a body
     described = {

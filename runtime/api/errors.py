@@ -13,12 +13,15 @@ from litestar.types import ExceptionHandlersMap
 
 from runtime.errors import (
     ConflictError,
+    DiskFullError,
     InvalidError,
     JobRuntimeError,
     NotFoundError,
     RefusedError,
     UnauthenticatedError,
     UnavailableError,
+    disk_error,
+    is_full,
 )
 from runtime.wire.errors import ErrorResponse
 
@@ -31,6 +34,7 @@ _STATUSES: dict[type[BaseException], int] = {
     NotFoundError: 404,
     ConflictError: 409,
     UnavailableError: 503,
+    DiskFullError: 507,
 }
 _NO_BODY = "'data'"  # the framework's words for it
 _INTERNAL = "something went wrong inside the runtime; its log says what"
@@ -90,6 +94,15 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
     return _answer(error.status_code, detail, {"code": _CODES.get(error.status_code, "request")}, headers)
 
 
+def _system(request: Request[Any, Any, Any], error: OSError) -> Response[dict[str, Any]]:
+    """What the system refuses: a full disk is nobody's mistake and has a way out."""
+    return (
+        _expected(request, disk_error("this could not be stored", error))
+        if is_full(error)
+        else _unexpected(request, error)
+    )
+
+
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     log.error("A request failed unexpectedly", action="request", path=request.url.path, exc_info=error)
     return _answer(500, _INTERNAL, {"code": "internal"})
@@ -99,5 +112,6 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     JobRuntimeError: _expected,
     ValidationException: _invalid,
     HTTPException: _http,
+    OSError: _system,
     Exception: _unexpected,
 }

@@ -25,6 +25,9 @@ from runtime.dispatch.health import Workload
 from runtime.store.statistics import EndedTotal
 
 _RUN = ["workspace", "status"]
+_UNMATCHED = "unmatched"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""A method may be any word, and what callers choose must not make series."""
 
 
 class Measurements:
@@ -38,7 +41,7 @@ class Measurements:
         build.labels(VERSION).set(1)
         self._requests = Counter(
             "dlt_runtime_http_requests",
-            "Requests by route and status; those for which there is no route are not counted.",
+            "Requests by route and status; all those for which there is no route count as `unmatched`.",
             ["method", "route", "status"],
             registry=self._registry,
         )
@@ -53,6 +56,12 @@ class Measurements:
         """Count a request. `route` is the template of its path, so that there are few of them."""
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
+
+    async def note_unmatched(self, error: Exception, scope: Scope) -> None:
+        """Count a request that no route takes; it never gets as far as `Measuring`."""
+        if "route_handler" not in scope and scope["type"] == ScopeType.HTTP:
+            method = str(scope["method"])
+            self.note_request(method if method in _METHODS else "other", _UNMATCHED, status_of(error), 0.0)
 
     def exposition(self, workload: Workload) -> bytes:
         """Everything in the text format of Prometheus."""

@@ -1,17 +1,23 @@
 """The server's side of a connection: uvicorn's, who the peer of a Unix socket is, and what strangers may cost.
 
-uvicorn bounds neither the head of a request nor the time it takes, nor what follows an answer that came early.
+uvicorn bounds neither the head of a request nor the time it takes, nor what follows an answer that came early. It also
+lets one client have all the connections there may be; here a network has some of them, and who keeps connections open
+without using them makes room for who comes.
 """
 
 import asyncio
+import ipaddress
 import json
 import socket
+from collections import Counter
+from functools import cache
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from runtime.api.access import PEER_KEY
+from runtime.api.access import CONSOLE_KEY, PEER_KEY
 from runtime.auth.peers import peer_of
+from runtime.auth.throttling import LOOPBACK, network_of
 
 MOST_HEAD_BYTES = 64 * 1024
 """Of request line and headers. A little more passes where it arrives at once."""
@@ -20,7 +26,9 @@ HEAD_SECONDS = 10.0
 LINGER_SECONDS = 30.0
 """How long a client may go on sending a body that has been answered already, before its connection is closed."""
 MOST_CONNECTIONS = 500
-"""From the network, at a time; those through the Unix socket neither count nor wait."""
+"""Over TCP, at a time; those through the Unix socket neither count nor wait."""
+MOST_CONNECTIONS_OF_NETWORK = 100
+"""Of these, from one network; loopback and the proxies that the settings name speak for many and have no such limit."""
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -36,17 +44,23 @@ class PeerProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._has_message_ended = False
         self._timer: asyncio.TimerHandle | None = None
+        self._network: str | None = None
+        self._idle_since: float | None = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Note the peer before the first request is read."""
         super().connection_made(transport)
         endpoint = transport.get_extra_info("socket")
-        if endpoint is not None and endpoint.family == socket.AF_UNIX:
+        if CONSOLE_KEY in self.app_state:
+            pass  # who connects there is a process of ours, whoever sits before it: the kernel's word says nothing
+        elif endpoint is not None and endpoint.family == socket.AF_UNIX:
             # The state is shared by all connections; this one gets a copy of its own.
             self.app_state = {**self.app_state, PEER_KEY: peer_of(endpoint.fileno())}
-        elif len(self.connections) > MOST_CONNECTIONS:
-            transport.close()
-            return
+        else:
+            self._network = network_of(self.client and self.client[0])
+            if not self._finds_room():
+                transport.close()
+                return
         self._set_timer(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -56,6 +70,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of a request; a head that grows too large is answered with 431."""
+        self._idle_since = None
         if not self._is_head_complete and self._timer is None:
             self._set_timer(HEAD_SECONDS)
         self._has_message_ended = False
@@ -84,10 +99,41 @@ class PeerProtocol(HttpToolsProtocol):
         if self._is_head_complete:
             self._set_timer(LINGER_SECONDS)
         super().on_response_complete()
+        if self.cycle.response_complete and not self._is_head_complete:
+            self._idle_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP gets an error of the common shape."""
         self._refuse(400, "http", msg.rstrip(".").replace("Invalid", "invalid"))
+
+    def _finds_room(self) -> bool:
+        """Whether there is room for this connection, be it that of one which has been idle."""
+        others = [
+            each
+            for each in self.connections
+            if isinstance(each, PeerProtocol) and each is not self and each._network and not each.transport.is_closing()
+        ]
+        tunnels = sum(not isinstance(each, PeerProtocol) for each in self.connections)
+        ours = [each for each in others if each._network == self._network]
+        if not self._speaks_for_many and len(ours) >= MOST_CONNECTIONS_OF_NETWORK:
+            crowd = ours
+        elif len(others) + tunnels >= MOST_CONNECTIONS:
+            crowd = others
+        else:
+            return True
+        sizes = Counter(each._network for each in crowd)
+        idle = [(each._idle_since, each) for each in crowd if each._idle_since is not None]
+        if not idle:
+            return False
+        # The longest idle, of the network that has most; what proxies hold goes last, as they may be about to use it.
+        _, leaving = min(idle, key=lambda entry: (entry[1]._speaks_for_many, -sizes[entry[1]._network], entry[0]))
+        leaving.transport.close()
+        return True
+
+    @property
+    def _speaks_for_many(self) -> bool:
+        proxies = tuple(self.config.forwarded_allow_ips or ()) if self.config.proxy_headers else ()
+        return self._network == LOOPBACK or (self.client is not None and _is_one_of(self.client[0], proxies))
 
     def _set_timer(self, seconds: float | None) -> None:
         if self._timer is not None:
@@ -104,3 +150,16 @@ class PeerProtocol(HttpToolsProtocol):
         head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + head.encode("ascii") + body)
         self.transport.close()
+
+
+@cache
+def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def _is_one_of(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in _networks(networks))

@@ -1,5 +1,6 @@
 """From the domain to the wire: one function for each object of the contract."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 from runtime.dispatch.jobs import JobView, Triggered
 from runtime.dispatch.manifests import Deployed
 from runtime.dispatch.runs import Cancelled, RunView
+from runtime.domain.apps import AppAddresses
 from runtime.domain.identities import Member, Organization, User, Workspace
 from runtime.domain.jobs import Job, JobDefinition, JobVersion
 from runtime.domain.packages import Configuration, Deployment, PackageFile
@@ -25,8 +27,6 @@ from runtime.wire.runs import BulkCancelResponse, CancelledRunInfo, PipelineRunS
 
 _PROVIDER = "local"  # jobs run on this machine, whatever provider a definition wishes for
 _FILES_ENGINE = 1
-PUBLIC_PREFIX = "/public"
-"""Below it the apps of public links will be served, each under its secret."""
 
 
 def organization(item: Organization) -> OrganizationResponse:
@@ -46,6 +46,7 @@ def workspace(item: Workspace) -> WorkspaceResponse:
         id=item.id,
         name=item.name,
         description=item.description,
+        access_data=item.access_data,
         date_added=item.created_at,
         date_updated=item.updated_at,
     )
@@ -117,15 +118,15 @@ def script(item: Job, profile: str | None = None) -> ScriptResponse:
     return ScriptResponse(**_script(item, profile))
 
 
-def shown_script(view: JobView, base_url: str) -> ScriptResponse:
-    """A job with its schedule and its public link."""
-    return ScriptResponse(**_shown(view, base_url))
+def shown_script(view: JobView, addresses: AppAddresses) -> ScriptResponse:
+    """A job with its schedule, and its address and public link where it has them."""
+    return ScriptResponse(**_shown(view, addresses))
 
 
-def detailed_script(view: JobView, base_url: str) -> DetailedScriptResponse:
-    """A job with its schedule, its public link and its newest run."""
-    last_run = run(view.last_run, view.job.version) if view.last_run else None
-    return DetailedScriptResponse(**_shown(view, base_url), last_run=last_run)
+def detailed_script(view: JobView, addresses: AppAddresses) -> DetailedScriptResponse:
+    """As `shown_script`, with the job's newest run."""
+    last_run = run(view.last_run, view.job.version, summaries=view.summaries) if view.last_run else None
+    return DetailedScriptResponse(**_shown(view, addresses), last_run=last_run)
 
 
 def script_version(version: JobVersion) -> ScriptVersionResponse:
@@ -143,17 +144,16 @@ def script_version(version: JobVersion) -> ScriptVersionResponse:
     )
 
 
-def run(item: Run, version: JobVersion, status: RunStatus | None = None) -> RunResponse:
-    """A run; `status` is shown in place of its own, for clients that need that."""
-    return RunResponse(**_run(item, version, status))
+def run(item: Run, version: JobVersion, *, summaries: Sequence[PipelineSummary] = ()) -> RunResponse:
+    """A run."""
+    return RunResponse(**_run(item, version, summaries))
 
 
 def detailed_run(view: RunView, status: RunStatus | None = None) -> DetailedRunResponse:
-    """A run with its job."""
+    """A run with its job; `status` is shown in place of its own, for clients that need that."""
+    shown = _run(view.run, view.version, view.summaries)
     return DetailedRunResponse(
-        **_run(view.run, view.version, status),
-        script=script(view.job, profile=view.run.profile),
-        pipeline_run_summaries=[summary(item) for item in view.summaries] or None,
+        **{**shown, "status": status or view.run.status}, script=script(view.job, profile=view.run.profile)
     )
 
 
@@ -220,6 +220,7 @@ def _package(item: Deployment | Configuration) -> dict[str, Any]:
         "file_count": item.file_count,
         "size": item.size_bytes,
         "created_by": item.created_by,
+        "created_by_email": item.author or None,
         "date_added": item.created_at,
         "date_updated": item.created_at,
     }
@@ -249,13 +250,17 @@ def _clocked(view: JobView) -> dict[str, Any]:
     }
 
 
-def _shown(view: JobView, base_url: str) -> dict[str, Any]:
-    return {**_script(view.job, view.profile), **_clocked(view), **_published(view, base_url)}
+def _shown(view: JobView, addresses: AppAddresses) -> dict[str, Any]:
+    return {**_script(view.job, view.profile), **_clocked(view), **_visited(view, addresses)}
 
 
-def _published(view: JobView, base_url: str) -> dict[str, Any]:
+def _visited(view: JobView, addresses: AppAddresses) -> dict[str, Any]:
     secret = view.public_secret
-    return {"public_secret": secret, "public_url": f"{base_url}{PUBLIC_PREFIX}/{secret}/" if secret else None}
+    return {
+        "script_url": addresses.app_url(view.slug) if view.slug else None,
+        "public_secret": secret,
+        "public_url": addresses.public_url(secret) if secret else None,
+    }
 
 
 def _defined(version: JobVersion) -> dict[str, Any]:
@@ -291,7 +296,7 @@ def _bound(definition: JobDefinition, field: Literal["interval_start", "interval
     return at if at.tzinfo else at.replace(tzinfo=ZoneInfo(definition.timezone))
 
 
-def _run(item: Run, version: JobVersion, status: RunStatus | None) -> dict[str, Any]:
+def _run(item: Run, version: JobVersion, summaries: Sequence[PipelineSummary]) -> dict[str, Any]:
     return {
         "id": item.id,
         "workspace_id": item.workspace_id,
@@ -299,7 +304,7 @@ def _run(item: Run, version: JobVersion, status: RunStatus | None) -> dict[str, 
         "deployment_id": item.deployment_id,
         "configuration_id": item.configuration_id,
         "number": item.number,
-        "status": status or item.status,
+        "status": item.status,
         "trigger": item.trigger,
         "date_added": item.created_at,
         "date_updated": item.updated_at,
@@ -318,4 +323,5 @@ def _run(item: Run, version: JobVersion, status: RunStatus | None) -> dict[str, 
         "scheduled_at": item.scheduled_at,
         "outcome": item.outcome,
         "skip_count": item.skip_count if item.outcome else None,
+        "pipeline_run_summaries": [summary(one) for one in summaries] or None,
     }

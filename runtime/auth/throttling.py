@@ -45,6 +45,7 @@ LONGEST_WAIT_FOR_ACCOUNT_SECONDS = 60
 FORGET_AFTER = timedelta(days=1)
 MOST_SUBJECTS = 100_000
 
+LOOPBACK = "loopback"
 _CUSTOMER_PREFIX = 56
 _DOUBLINGS = 20
 """More would be beyond any longest wait; bounds the power that is computed."""
@@ -59,7 +60,7 @@ def network_of(address: str | None) -> str:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
         parsed = parsed.ipv4_mapped
     if parsed.is_loopback:
-        return "loopback"
+        return LOOPBACK
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(parsed), _CUSTOMER_PREFIX), strict=False))
     return str(parsed)

@@ -1,7 +1,8 @@
 """Access tokens: JWTs signed with Ed25519, for people's sessions and for machines.
 
-A token says who it is for and until when; whether that user is still welcome, and whether a machine token has been
-revoked, is looked up on each request. Both kinds carry the claims that the public client reads, `sub`, `email`, `exp`.
+A token says who it is for and until when; whether that user is still welcome, a machine token has been revoked or a
+session's login has ended, is looked up on each request. Both kinds carry the claims that the public client reads,
+`sub`, `email`, `exp`.
 """
 
 from datetime import datetime
@@ -26,6 +27,7 @@ class AccessToken(Frozen):
     """What a token says once its signature and times have been checked.
 
     `id` is the claim `jti`, `kind` the claim `typ`. `workspace_id` is set for machine tokens, and only for them.
+    `family_id`, the claim `sid`, is the login that a session's token comes from; tokens of earlier versions lack it.
     """
 
     id: UUID
@@ -35,6 +37,7 @@ class AccessToken(Frozen):
     issued_at: Instant
     expires_at: Instant
     workspace_id: UUID | None = None
+    family_id: UUID | None = None
 
 
 class TokenSigner:
@@ -58,6 +61,8 @@ class TokenSigner:
         }
         if token.workspace_id is not None:
             claims["workspace"] = str(token.workspace_id)
+        if token.family_id is not None:
+            claims["sid"] = str(token.family_id)
         return jwt.encode(claims, self._private, algorithm=_ALGORITHM)
 
     def verify(self, text: str, now: datetime) -> AccessToken:
@@ -84,6 +89,7 @@ class TokenSigner:
                 issued_at=claims["iat"],
                 expires_at=claims["exp"],
                 workspace_id=claims.get("workspace"),
+                family_id=claims.get("sid"),
             )
         except (jwt.InvalidTokenError, ValidationError):
             raise UnauthenticatedError("the access token is not valid", code="token_invalid") from None

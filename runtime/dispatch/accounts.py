@@ -14,6 +14,7 @@ import structlog
 
 from runtime.auth.codes import digest, is_same_digest, new_secret, new_user_code
 from runtime.auth.peers import Peer, account_name, is_administrator
+from runtime.auth.throttling import network_of
 from runtime.auth.tokens import AccessToken, TokenSigner
 from runtime.dispatch.approvals import find_waiting
 from runtime.dispatch.clock import Clock, system_clock
@@ -26,7 +27,6 @@ from runtime.errors import (
     NotFoundError,
     RefusedError,
     UnauthenticatedError,
-    UnavailableError,
 )
 from runtime.settings import AuthSettings
 from runtime.store import audit, credentials, identities, logins, workspaces
@@ -34,8 +34,10 @@ from runtime.store.credentials import DeviceLogin, MachineToken, RefreshToken
 from runtime.store.database import Connection, Database
 
 POLL_INTERVAL_SECONDS = 2
-MOST_PENDING_LOGINS = 10_000
-"""Anybody may begin a login, so what that costs the database is bounded; the rate limit keeps one client below it."""
+MOST_WAITING_LOGINS = 10_000
+MOST_WAITING_LOGINS_OF_NETWORK = 100
+"""Anybody may begin a login, so what that costs the database is bounded. Where too many wait, the oldest of the network
+that has begun most gives way: refusing would hit whoever comes next, for as long as somebody fills the table."""
 _LONGEST_CLIENT = 100
 
 log = structlog.get_logger()
@@ -74,18 +76,31 @@ class AccountService:
         """The principal that an access token stands for.
 
         Raises:
-            UnauthenticatedError: the token is not ours, has expired or is revoked, or its user is gone or disabled.
+            UnauthenticatedError: the token is not ours, has expired or is revoked, its login has ended, or its user is
+                gone or disabled.
         """
         now = self._clock()
         token = self._signer.verify(token_text, now)
+        is_over = False
         async with self._database.read() as connection:
-            user = await identities.find_user(connection, token.user_id)
+            if token.family_id is not None:
+                user, goes_on = await credentials.find_user_of_login(connection, token.user_id, token.family_id)
+                is_over = not goes_on
+            else:
+                user = await identities.find_user(connection, token.user_id)
             stored = await credentials.find_machine_token(connection, token.id) if token.kind == "machine" else None
         if user is None or user.disabled_at is not None:
             raise UnauthenticatedError("this user may not log in any more", code="user_disabled")
         if token.kind == "machine" and not _is_good(stored, token_text):
             raise UnauthenticatedError("the access token has been revoked", code="token_revoked")
-        return Principal(user=user, workspace_id=token.workspace_id)
+        if is_over:
+            raise UnauthenticatedError("this login has ended", code="login_ended", hint="log in again")
+        return Principal(
+            user=user,
+            workspace_id=token.workspace_id,
+            token_id=token.id if token.kind == "machine" else None,
+            family_id=token.family_id,
+        )
 
     async def local_principal(self, peer: Peer) -> Principal:
         """The administrator behind a connection through the Unix socket; their account becomes a user at first sight.
@@ -112,16 +127,16 @@ class AccountService:
         Args:
             address: Where it is asked for, None for this machine's socket.
             client: What the program calls itself; shown, shortened, to who approves.
-
-        Raises:
-            UnavailableError: too many logins are waiting already.
         """
-        now = self._clock()
+        now, network = self._clock(), network_of(address)
         device_code = new_secret()
         async with self._database.transaction() as connection:
             await credentials.delete_expired_device_logins(connection, now)
-            if await credentials.count_device_logins(connection) >= MOST_PENDING_LOGINS:
-                raise UnavailableError("too many logins are waiting", hint="try again in a few minutes")
+            if await credentials.count_waiting_logins(connection, network) >= MOST_WAITING_LOGINS_OF_NETWORK:
+                await credentials.drop_oldest_waiting_login(connection, network)
+            elif await credentials.count_waiting_logins(connection) >= MOST_WAITING_LOGINS:
+                crowded = await credentials.network_with_most_waiting_logins(connection)
+                await credentials.drop_oldest_waiting_login(connection, crowded)
             user_code = new_user_code()
             while await credentials.find_device_login_by_user_code(connection, user_code):
                 user_code = new_user_code()
@@ -131,10 +146,16 @@ class AccountService:
                 created_at=now,
                 expires_at=now + timedelta(seconds=self._settings.device_code_seconds),
                 address=address,
+                network=network,
                 client=client and client[:_LONGEST_CLIENT],
             )
             await credentials.add_device_login(connection, login)
         return StartedLogin(device_code, user_code, POLL_INTERVAL_SECONDS)
+
+    async def knows_device_code(self, device_code: str) -> bool:
+        """Whether a login was begun with this code, and not too long ago to be remembered."""
+        async with self._database.read() as connection:
+            return await credentials.find_device_login(connection, digest(device_code)) is not None
 
     async def finish_login(self, device_code: str) -> Session:
         """Turn an approved device code into a session; each code works once.
@@ -176,6 +197,11 @@ class AccountService:
                 connection, at=now, user_id=principal.user.id, action="login.approve", subject=user.email
             )
         return user
+
+    async def knows_refresh_token(self, refresh_token: str) -> bool:
+        """Whether this is a token of ours, be it spent or revoked."""
+        async with self._database.read() as connection:
+            return await credentials.find_refresh_token(connection, digest(refresh_token)) is not None
 
     async def refresh(self, refresh_token: str) -> Session:
         """Exchange a refresh token. It is spent by that; one that comes a second time ends the login it belongs to.
@@ -346,6 +372,7 @@ class AccountService:
             email=user.email,
             issued_at=now,
             expires_at=now + timedelta(seconds=self._settings.access_token_seconds),
+            family_id=family_id,
         )
         return Session(user, self._signer.sign(access), secret)
 

@@ -6,6 +6,7 @@ An announcement sets the event and forgets it, so nothing that happens in betwee
 
 import asyncio
 from collections.abc import Hashable
+from weakref import WeakValueDictionary
 
 PENDING_RUNS = "pending-runs"
 """Announced when there may be a new pending run for the executor."""
@@ -17,7 +18,8 @@ class Changes:
     """Wake-ups by key: a run's identifier for its log and status, a workspace's for anything in it."""
 
     def __init__(self) -> None:
-        self._events: dict[Hashable, asyncio.Event] = {}
+        # Who has stopped waiting takes the event along: keys are never announced again once their run is over.
+        self._events = WeakValueDictionary[Hashable, asyncio.Event]()
         self.is_closed = False
         """Whether the daemon is about to end: nothing more will be announced, nobody may wait."""
 

@@ -55,6 +55,7 @@ class ConfigurationService:
                     size_bytes=size,
                     profiles=tuple(profiles_present(file.relative_path for file in package.files)),
                     created_by=principal.user.id,
+                    author=principal.user.email,
                     created_at=self._clock(),
                 )
                 # Within the transaction: a rotation of the key must find this content, or happen before it is sealed.

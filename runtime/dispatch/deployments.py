@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from runtime.dispatch.clock import Clock
+from runtime.dispatch.contents import ContentGate
 from runtime.dispatch.lookup import require, version_or_id
 from runtime.domain.identities import Principal
 from runtime.domain.packages import Deployment, PackageFile
@@ -32,6 +33,7 @@ class DeploymentService:
         self._scratch = scratch
         self._limits = limits
         self._clock = clock
+        self.contents = ContentGate()
 
     async def upload(self, principal: Principal, workspace_id: UUID, archive: Path, requirements: bytes) -> Deployment:
         """Store an uploaded archive as the workspace's newest deployment.
@@ -42,6 +44,10 @@ class DeploymentService:
         Raises:
             InvalidError: the archive or the requirements are refused; nothing is stored.
         """
+        async with self.contents.uploading():
+            return await self._upload(principal, workspace_id, archive, requirements)
+
+    async def _upload(self, principal: Principal, workspace_id: UUID, archive: Path, requirements: bytes) -> Deployment:
         document = _decode_requirements(requirements)
         parsed = parse_requirements(document)
         canonical = json.dumps(document, sort_keys=True)
@@ -69,6 +75,7 @@ class DeploymentService:
                 requirements_size_bytes=len(canonical.encode()),
                 requirements=parsed,
                 created_by=principal.user.id,
+                author=principal.user.email,
                 created_at=self._clock(),
             )
             await store.add_deployment(connection, deployment, canonical, package.files)

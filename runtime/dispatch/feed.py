@@ -4,7 +4,6 @@ The store is the truth: it numbers changes in the transaction that makes them. A
 one that gets lost costs a moment and nothing else, and a follower that reads slowly holds nothing but its place.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,17 +11,16 @@ from uuid import UUID
 
 from runtime.dispatch.changes import Changes
 from runtime.dispatch.jobs import JobService, JobView
+from runtime.dispatch.readers import may_look, wait_for_news
 from runtime.dispatch.runs import RunService, RunView
-from runtime.domain.identities import Principal, Workspace, effective_role
+from runtime.domain.identities import Principal, Workspace
 from runtime.domain.packages import Configuration, Deployment
 from runtime.errors import UnavailableError
 from runtime.store import changes as store
 from runtime.store import packages, workspaces
 from runtime.store.changes import Change, ChangeKind
-from runtime.store.database import Connection, Database
+from runtime.store.database import Database
 
-LOOK_AGAIN_SECONDS = 15.0
-"""After so long without an announcement a follower looks by itself, and whether it may follow still."""
 _AT_ONCE = 100
 
 Subject = RunView | JobView | Deployment | Configuration | Workspace
@@ -72,7 +70,7 @@ class FeedService:
     async def follow(self, principal: Principal, workspace_id: UUID, after: int) -> AsyncIterator[Sequence[Update]]:
         """What has changed since number `after` and then what changes, in batches, each thing as it is when it is read.
 
-        Ends when the principal has no role in the workspace any more.
+        Ends when the principal may not look any more: no member, disabled, or with a token or login that has ended.
 
         Raises:
             UnavailableError: the daemon is about to end.
@@ -81,7 +79,7 @@ class FeedService:
         while True:
             event = self._changes.event(workspace_id)
             async with self._database.read() as connection:
-                if not await _may_look(connection, principal, workspace_id):
+                if not await may_look(connection, principal, workspace_id):
                     return
                 changes = await store.changes_after(connection, workspace_id, seen, _AT_ONCE)
             if changes:
@@ -90,7 +88,7 @@ class FeedService:
             elif self._changes.is_closed:
                 raise UnavailableError("the runtime is being stopped", code="stopping")
             else:
-                await _wait(event)
+                await wait_for_news(event)
 
     async def _updates(self, workspace_id: UUID, changes: Sequence[Change]) -> Sequence[Update]:
         wanted = {kind: [one.subject_id for one in changes if one.kind == kind] for kind in _KINDS}
@@ -115,15 +113,3 @@ class FeedService:
 
 
 _KINDS: tuple[ChangeKind, ...] = ("workspace", "deployment", "configuration", "job", "run")
-
-
-async def _may_look(connection: Connection, principal: Principal, workspace_id: UUID) -> bool:
-    membership = await workspaces.find_role(connection, workspace_id, principal.user.id)
-    return effective_role(principal, workspace_id, membership) is not None
-
-
-async def _wait(event: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), LOOK_AGAIN_SECONDS)
-    except TimeoutError:
-        return

@@ -5,20 +5,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from runtime.dispatch.app_succession import retire_outdated
 from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.lookup import require, uuid_or_text, version_or_id
-from runtime.dispatch.starting import Started, start_batch, start_job
+from runtime.dispatch.starting import Started, active_app_run, start_batch, start_job
+from runtime.domain.apps import is_app
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobDefinition, JobType, JobVersion
 from runtime.domain.profiles import choose_profile
 from runtime.domain.runs import Run, TriggerOutcome
 from runtime.domain.schedules import clock_triggers
 from runtime.domain.starting import StartRequest
+from runtime.domain.summaries import PipelineSummary
 from runtime.domain.ticks import next_tick
 from runtime.domain.triggers import match_selectors, parse_trigger, pick_trigger
 from runtime.errors import ConflictError, InvalidError, NotFoundError
-from runtime.store import audit, packages, public_links, runs, schedules
+from runtime.store import apps, audit, packages, public_links, runs, schedules, summaries
 from runtime.store import jobs as store
 from runtime.store.database import Connection, Database
 from runtime.store.paging import Page
@@ -29,7 +32,8 @@ from runtime.store.schedules import Schedule, Timer
 class JobView:
     """A job as shown: with the profile it would run with now, its newest run, and what the clock will do.
 
-    `public_secret` is part of its public link, where it has one.
+    `public_secret` is part of its public link, where it has one, `slug` of its address, where it is interactive;
+    `summaries` is what the newest run's pipelines said of themselves.
     """
 
     job: Job
@@ -38,6 +42,8 @@ class JobView:
     schedule: Schedule = field(default_factory=Schedule)
     next_tick_at: datetime | None = None
     public_secret: UUID | None = None
+    slug: str | None = None
+    summaries: tuple[PipelineSummary, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,25 +86,14 @@ class JobService:
             page = await store.list_jobs(
                 connection, workspace_id, job_type=job_type, archived=archived, limit=limit, offset=offset
             )
-            latest = await runs.latest_runs(connection, workspace_id, [job.id for job in page.items])
-            profiles = await _profiles(connection, workspace_id)
-            clocks = await _clocks(connection, workspace_id)
-            links = await public_links.links_of(connection, workspace_id)
-        items = [_view(job, latest.get(job.id), profiles, clocks, links.get(job.id)) for job in page.items]
-        return Page(items, page.total)
+            return Page(await _views(connection, workspace_id, page.items), page.total)
 
     async def several(self, workspace_id: UUID, job_ids: Sequence[UUID]) -> Sequence[JobView]:
         """Those of these jobs that the workspace has."""
         async with self._database.read() as connection:
             found = await store.jobs_by_id(connection, job_ids)
-            latest = await runs.latest_runs(connection, workspace_id, list(found))
-            profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, workspace_id)
-            links = await public_links.links_of(connection, workspace_id)
-        return [
-            _view(job, latest.get(job.id), profiles, clocks, links.get(job.id))
-            for job in found.values()
-            if job.workspace_id == workspace_id
-        ]
+            own = [job for job in found.values() if job.workspace_id == workspace_id]
+            return await _views(connection, workspace_id, own)
 
     async def get(self, workspace_id: UUID, id_or_ref: str) -> JobView:
         """One job by identifier or reference.
@@ -108,10 +103,7 @@ class JobService:
         """
         async with self._database.read() as connection:
             job = await find_job(connection, workspace_id, id_or_ref)
-            last = await runs.latest_run(connection, workspace_id, job.id)
-            profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, workspace_id)
-            links = await public_links.links_of(connection, workspace_id)
-        return _view(job, last, profiles, clocks, links.get(job.id))
+            return (await _views(connection, workspace_id, [job]))[0]
 
     async def versions(self, workspace_id: UUID, id_or_ref: str, limit: int, offset: int) -> Page[JobVersion]:
         """The versions of a job, newest first."""
@@ -139,7 +131,8 @@ class JobService:
     async def trigger(self, principal: Principal, workspace_id: UUID, wanted: TriggerInput) -> Sequence[Triggered]:
         """Start every job that the input matches, all in one transaction; a dry run only says which those are.
 
-        A job named by reference starts by its default trigger, else by `manual:<ref>`.
+        A job named by reference starts by its default trigger, else by `manual:<ref>`. For an app that runs already
+        that run is the answer (semantics D5).
 
         Raises:
             InvalidError: neither selectors nor references were given.
@@ -154,12 +147,14 @@ class JobService:
             return [Triggered(job, trigger, matched, "triggered") for job, trigger, matched in chosen]
         async with self._database.transaction() as connection:
             chosen = await _choose(connection, workspace_id, wanted)
-            requests = [(job, _request(principal, wanted, trigger)) for job, trigger, _ in chosen]
-            started = await start_batch(connection, workspace_id, requests, self._clock())
-            triggered = [
-                _triggered(answer, trigger, matched)
-                for answer, (_, trigger, matched) in zip(started, chosen, strict=True)
-            ]
+            serving = await _serving(connection, [job for job, _, _ in chosen])
+            begun = [one for one in chosen if one[0].id not in serving]
+            requests = [(job, _request(principal, wanted, trigger)) for job, trigger, _ in begun]
+            started = (
+                await start_batch(connection, workspace_id, requests, self._clock()) if requests or not serving else []
+            )
+            answers = {answer.job.id: answer for answer in started} | serving
+            triggered = [_triggered(answers[job.id], trigger, matched) for job, trigger, matched in chosen]
             await audit.record(
                 connection,
                 at=self._clock(),
@@ -186,7 +181,8 @@ class JobService:
 
         Args:
             job_or_secret: Its identifier, its reference, or the secret of its public link.
-            when_not_running: Answer with the newest active run, if the job has one, and start nothing.
+            when_not_running: Answer with the newest active run, if the job has one, and start nothing; for an app it
+                is so in any case (semantics D5).
 
         Raises:
             NotFoundError: there is no such job.
@@ -197,6 +193,8 @@ class JobService:
             triggers = job.version.definition.triggers
             if trigger not in triggers:
                 raise InvalidError(f"`{trigger}` is no trigger of `{job.job_ref}`", code="trigger_unknown")
+            if serving := await _serving(connection, [job]):
+                return _triggered(serving[job.id], trigger, (trigger,))
             if when_not_running and (active := await runs.active_runs(connection, job.id)):
                 return Triggered(job, active[-1].trigger, (trigger,), "triggered", active[-1])
             started = await start_job(connection, job, _request(principal, request, trigger), self._clock())
@@ -221,6 +219,7 @@ class JobService:
             if (job.archived_at is not None) != archived:
                 job = job.model_copy(update={"archived_at": now if archived else None, "updated_at": now})
                 await store.set_archived(connection, job)
+                await retire_outdated(connection, workspace_id, [job.id], now)
                 await audit.record(
                     connection,
                     at=now,
@@ -278,6 +277,13 @@ async def _choose(
     return list(chosen.values())
 
 
+async def _serving(connection: Connection, chosen: Sequence[Job]) -> dict[UUID, Started]:
+    """Those of these jobs that are apps and run, with the run: serving one twice is serving it once (semantics D5)."""
+    interactive = [job for job in chosen if is_app(job.version.definition)]
+    active = [(job, await active_app_run(connection, job.id)) for job in interactive]
+    return {job.id: Started(job, run) for job, run in active if run is not None}
+
+
 def _request(principal: Principal, wanted: TriggerInput, trigger: str) -> StartRequest:
     return StartRequest(
         trigger=trigger,
@@ -296,6 +302,22 @@ def _triggered(answer: Started, trigger: str, matched: tuple[str, ...]) -> Trigg
     return Triggered(answer.job, trigger, matched, "triggered", answer.run)
 
 
+@dataclass(frozen=True)
+class _Names:
+    """What is part of the addresses of a workspace's jobs."""
+
+    secrets: dict[UUID, UUID]
+    slugs: dict[UUID, str]
+
+
+async def _names(connection: Connection, workspace_id: UUID, found: Sequence[Job]) -> _Names:
+    interactive = [job.id for job in found if is_app(job.version.definition)]
+    return _Names(
+        await public_links.links_of(connection, workspace_id),
+        await apps.slugs_of(connection, interactive) if interactive else {},
+    )
+
+
 async def _profiles(connection: Connection, workspace_id: UUID) -> tuple[str, ...]:
     configuration = await packages.latest_configuration(connection, workspace_id)
     return configuration.profiles if configuration else ()
@@ -303,22 +325,38 @@ async def _profiles(connection: Connection, workspace_id: UUID) -> tuple[str, ..
 
 @dataclass(frozen=True)
 class _Clocks:
-    """Schedules and timers of a workspace's jobs."""
+    """Schedules and timers of some jobs."""
 
     schedules: dict[UUID, Schedule]
     timers: dict[tuple[UUID, str], Timer]
 
 
-async def _clocks(connection: Connection, workspace_id: UUID) -> _Clocks:
-    timers = await schedules.timers_of(connection, workspace_id)
+async def _clocks(connection: Connection, job_ids: Sequence[UUID]) -> _Clocks:
     return _Clocks(
-        await schedules.schedules_of(connection, workspace_id),
-        {(timer.job_id, timer.trigger): timer for timer in timers},
+        await schedules.schedules_by_job(connection, job_ids), await schedules.timers_by_trigger(connection, job_ids)
     )
 
 
+async def _views(connection: Connection, workspace_id: UUID, found: Sequence[Job]) -> list[JobView]:
+    job_ids = [job.id for job in found]
+    latest = await runs.latest_runs(connection, workspace_id, job_ids)
+    said = await summaries.summaries_of(connection, [run.id for run in latest.values()])
+    profiles, clocks = await _profiles(connection, workspace_id), await _clocks(connection, job_ids)
+    names = await _names(connection, workspace_id, found)
+    views = []
+    for job in found:
+        last = latest.get(job.id)
+        views.append(_view(job, last, said.get(last.id, ()) if last else (), profiles, clocks, names))
+    return views
+
+
 def _view(
-    job: Job, last_run: Run | None, profiles: tuple[str, ...], clocks: _Clocks, public_secret: UUID | None
+    job: Job,
+    last_run: Run | None,
+    said: tuple[PipelineSummary, ...],
+    profiles: tuple[str, ...],
+    clocks: _Clocks,
+    names: _Names,
 ) -> JobView:
     definition = job.version.definition
     profile = choose_profile(definition.entry_point.job_type, definition.required_profile, profiles)
@@ -329,7 +367,16 @@ def _view(
             timer = clocks.timers.get((job.id, trigger))
             if timer and (tick := timer_tick(timer, definition)):
                 upcoming.append(tick)
-    return JobView(job, profile, last_run, schedule, min(upcoming, default=None), public_secret)
+    return JobView(
+        job,
+        profile,
+        last_run,
+        schedule,
+        min(upcoming, default=None),
+        names.secrets.get(job.id),
+        names.slugs.get(job.id),
+        said,
+    )
 
 
 def timer_tick(timer: Timer, definition: JobDefinition) -> datetime | None:

@@ -10,12 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import structlog
+
 from runtime.dispatch.changes import Changes
 from runtime.dispatch.clock import Clock
 from runtime.domain.logs import LogPhase
 from runtime.domain.masking import NO_SECRETS, Masker
+from runtime.errors import PassingError
 from runtime.store.database import Database
 from runtime.store.logs import append_lines
+
+log = structlog.get_logger()
+
+_AGAIN_SECONDS = 1.0
+"""Until lines that could not be stored are tried again."""
 
 
 @dataclass
@@ -35,8 +43,10 @@ class LogWriter:
         self._changes = changes
         self._clock = clock
         self._waiting: list[_Batch] = []
+        self._newest: asyncio.Future[None] | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._maskers: dict[UUID, Masker] = {}
+        self._is_closing = False
 
     @contextmanager
     def masking(self, run_id: UUID, masker: Masker) -> Iterator[None]:
@@ -67,14 +77,20 @@ class LogWriter:
             lines = [masker.mask_text(line) for line in lines]
         batch = _Batch(run_id, phase, lines, read_bytes)
         self._waiting.append(batch)
+        self._newest = batch.stored
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._store_all())
         return batch.stored
 
+    async def close(self) -> None:
+        """Store what has been taken; what cannot be stored now, the next daemon reads it from the jobs' files."""
+        self._is_closing = True
+        await self.flush()
+
     async def flush(self) -> None:
-        """Return when everything taken so far is stored."""
-        if self._flushing is not None:
-            await asyncio.shield(self._flushing)
+        """Return when everything taken so far is stored, or could not be; what comes meanwhile is not waited for."""
+        if self._newest is not None:
+            await asyncio.wait([self._newest])
 
     async def _store_all(self) -> None:
         try:
@@ -86,7 +102,7 @@ class LogWriter:
 
     async def _store(self, batches: list[_Batch]) -> None:
         try:
-            await self._store_together(batches)
+            await self._store_when_it_can_be(batches)
         except Exception as error:
             if len(batches) == 1:
                 _tell(batches, error)
@@ -94,6 +110,18 @@ class LogWriter:
             # One run's trouble, its end for instance, is not the others': each is stored by itself.
             for batch in batches:
                 await self._store([batch])
+
+    async def _store_when_it_can_be(self, batches: list[_Batch]) -> None:
+        """A full disk or a database that others hold is waited out: a job's output stays in its file meanwhile, our
+        own lines in memory."""
+        while True:
+            try:
+                return await self._store_together(batches)
+            except PassingError as error:
+                if self._is_closing:
+                    raise
+                log.warning("log lines wait to be stored", action="log.wait", error=error.message)
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _store_together(self, batches: list[_Batch]) -> None:
         now = self._clock()

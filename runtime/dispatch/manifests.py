@@ -3,20 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 from uuid import UUID, uuid4
 
+from runtime.dispatch.app_succession import retire_outdated
 from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.starting import start_batch
+from runtime.domain.apps import is_app, make_slug
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobDefinition, JobVersion, check_engine, hash_definition, normalise_definition
+from runtime.domain.machines import Machine
 from runtime.domain.reconcile import Plan, reconcile
+from runtime.domain.requirements import WorkspaceRequirements
 from runtime.domain.schedules import clock_of, clock_triggers, override_survives
 from runtime.domain.starting import StartRequest
-from runtime.store import audit, schedules, workspaces
+from runtime.store import apps, audit, schedules, workspaces
 from runtime.store import jobs as store
 from runtime.store.database import Connection, Database
+from runtime.store.manifests import StoredManifest, save_manifest
 from runtime.store.packages import latest_configuration, latest_deployment
 
 WORKSPACE_MODULE = "__deployment__"
@@ -49,9 +55,10 @@ class Deployed:
 class ManifestService:
     """Reconciles manifests."""
 
-    def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:
+    def __init__(self, database: Database, changes: Changes, machines: Mapping[str, Machine], clock: Clock) -> None:
         self._database = database
         self._changes = changes
+        self._machines = machines
         self._clock = clock
 
     async def deploy(
@@ -62,18 +69,16 @@ class ManifestService:
         Raises:
             InvalidError: the manifest is not usable; nothing changes.
         """
-        check_engine(manifest.engine_version)  # also where there is no job to read
-        wanted = [normalise_definition(raw, manifest.engine_version) for raw in manifest.jobs]
+        wanted = read_definitions(manifest)
         if dry_run:
             async with self._database.read() as connection:
-                return await self._plan(connection, principal, workspace_id, manifest, wanted)
+                return await self.plan(connection, principal, workspace_id, manifest, wanted)
         async with self._database.transaction() as connection:
-            deployed = await self._plan(connection, principal, workspace_id, manifest, wanted)
-            await self._apply(connection, principal, workspace_id, manifest, deployed)
-        self._changes.announce(workspace_id, TIMERS, PENDING_RUNS)
+            deployed = await self.deploy_in(connection, principal, workspace_id, manifest, wanted)
+        self.announce(workspace_id)
         return deployed
 
-    async def _plan(
+    async def deploy_in(
         self,
         connection: Connection,
         principal: Principal,
@@ -81,9 +86,37 @@ class ManifestService:
         manifest: ManifestInput,
         wanted: list[JobDefinition],
     ) -> Deployed:
+        """As `deploy`, inside a transaction of the caller's, who announces it afterwards."""
+        deployed = await self.plan(connection, principal, workspace_id, manifest, wanted)
+        await self._apply(connection, principal, workspace_id, manifest, deployed)
+        return deployed
+
+    def announce(self, workspace_id: UUID) -> None:
+        """Let everybody know that a deploy has been committed."""
+        self._changes.announce(workspace_id, TIMERS, PENDING_RUNS)
+
+    async def plan(
+        self,
+        connection: Connection,
+        principal: Principal,
+        workspace_id: UUID,
+        manifest: ManifestInput,
+        wanted: list[JobDefinition],
+        requirements: WorkspaceRequirements | None = None,
+    ) -> Deployed:
+        """What a deploy would do.
+
+        Args:
+            wanted: The definitions of the manifest, as `read_definitions` has them.
+            requirements: Those of the code that the jobs will run with; None for the newest version's.
+        """
         actual = {job.job_ref: job for job in await store.all_jobs(connection, workspace_id)}
-        deployment = await latest_deployment(connection, workspace_id)
-        plan = reconcile(wanted, actual, manifest.deployment_module, deployment.requirements if deployment else None)
+        if requirements is None:
+            deployment = await latest_deployment(connection, workspace_id)
+            requirements = deployment.requirements if deployment else None
+        plan = reconcile(
+            wanted, actual, manifest.deployment_module, requirements, self._machines, manifest.owning_module
+        )
         now = self._clock()
         jobs = {ref: actual[ref] for ref in plan.unchanged}
         for definition in (*plan.added, *plan.updated):
@@ -110,8 +143,10 @@ class ManifestService:
             await store.update_job(connection, jobs[definition.job_ref])
         for ref in plan.archived:
             await store.set_archived(connection, jobs[ref])
+        await self._set_apps(connection, workspace_id, deployed)
         await self._set_schedules(connection, deployed)
         await self._start_deployment_jobs(connection, principal, workspace_id, manifest, deployed)
+        await self._remember(connection, workspace_id, manifest)
         if manifest.deployment_module == WORKSPACE_MODULE and manifest.description:
             await workspaces.set_description(connection, workspace_id, manifest.description, self._clock())
         await audit.record(
@@ -127,6 +162,28 @@ class ManifestService:
                 "archived": list(plan.archived),
             },
         )
+
+    async def _remember(self, connection: Connection, workspace_id: UUID, manifest: ManifestInput) -> None:
+        """Keep what a module says with the version of the code, for whoever deploys that version again."""
+        deployment = await latest_deployment(connection, workspace_id)
+        if manifest.deployment_module is None or deployment is None:
+            return
+        kept = StoredManifest(
+            module=manifest.deployment_module,
+            engine_version=manifest.engine_version,
+            description=manifest.description,
+            jobs=tuple(dict(job) for job in manifest.jobs),
+        )
+        await save_manifest(connection, workspace_id, deployment.version, kept)
+
+    async def _set_apps(self, connection: Connection, workspace_id: UUID, deployed: Deployed) -> None:
+        """Names for new apps; those that run and show something older make room for what was deployed."""
+        for definition in (*deployed.plan.added, *deployed.plan.updated):
+            if is_app(definition):
+                slug = make_slug(definition.job_ref, token_hex(4))
+                await apps.add_app(connection, deployed.jobs[definition.job_ref].id, slug)
+        job_ids = [job.id for job in deployed.jobs.values()]
+        await retire_outdated(connection, workspace_id, job_ids, self._clock())
 
     async def _set_schedules(self, connection: Connection, deployed: Deployed) -> None:
         """Timers for what a clock starts; code that changes a job's triggers ends an operator's override (T8)."""
@@ -167,6 +224,16 @@ class ManifestService:
         ]
         if requests:
             await start_batch(connection, workspace_id, requests, self._clock())
+
+
+def read_definitions(manifest: ManifestInput) -> list[JobDefinition]:
+    """The definitions of a manifest.
+
+    Raises:
+        InvalidError: it is not usable.
+    """
+    check_engine(manifest.engine_version)  # also where there is no job to read
+    return [normalise_definition(raw, manifest.engine_version) for raw in manifest.jobs]
 
 
 async def _dropped_overrides(connection: Connection, plan: Plan, actual: Mapping[str, Job]) -> list[str]:

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from runtime.dispatch.app_life import Site
+from runtime.dispatch.insight import REPORT_PLACE
 from runtime.dispatch.preparation import PreparedFiles
+from runtime.domain.apps import is_app
 from runtime.domain.jobs import JobDefinition
+from runtime.domain.machines import Machine
 from runtime.domain.runs import Run
 from runtime.runner.launch import Launch, LiveProcess, ReleaseOrder
 from runtime.sandbox.policy import Mount
@@ -14,26 +18,35 @@ PAYLOAD_PLACE = "/run/payload"
 PAYLOAD_VARIABLE = "DLT_RUNTIME_PAYLOAD"
 
 
-def launch_of(run: Run, definition: JobDefinition, files: PreparedFiles) -> Launch:
-    """The sandbox a run gets."""
+def launch_of(run: Run, definition: JobDefinition, files: PreparedFiles, machine: Machine) -> Launch:
+    """The sandbox a run gets, on a machine of this size."""
     return Launch(
         run_id=run.id,
         workspace_id=run.workspace_id,
         environment=files.environment.path,
         base_prefix=files.environment.base_prefix,
         working_copy=files.working_copy,
-        var_dir=files.pipeline_state,
-        local_dir=files.local_data,
+        data=files.data,
         scratch_dir=files.scratch,
         profile=run.profile,
         launcher=definition.entry_point.launcher,
-        extra_mounts=(Mount(source=files.payload, target=PAYLOAD_PLACE),) if files.payload else (),
+        own_network=is_app(definition),
+        machine=machine,
+        extra_mounts=_mounts_of(files),
         variables={PAYLOAD_VARIABLE: f"{PAYLOAD_PLACE}/body"} if files.payload else {},
     )
 
 
-def order_of(run: Run, definition: JobDefinition) -> ReleaseOrder:
+def _mounts_of(files: PreparedFiles) -> tuple[Mount, ...]:
+    payload = [Mount(source=files.payload, target=PAYLOAD_PLACE)] if files.payload else []
+    report = [Mount(source=files.report, target=REPORT_PLACE, writable=True)] if files.report else []
+    return (*payload, *report)
+
+
+def order_of(run: Run, definition: JobDefinition, site: Site | None = None) -> ReleaseOrder:
     """The SDK's `TRuntimeEntryPoint` of a run: window in UTC beside the zone it is meant in (semantics W4).
+
+    An app is told its port and the prefix of its paths in browsers.
 
     An environment's dlt may be newer or older than the one that wrote the manifest, so the order speaks to both:
     launchers before dlt 1.30.1 read `allow_external_schedulers`, those from then on `incremental_mode`.
@@ -50,6 +63,10 @@ def order_of(run: Run, definition: JobDefinition) -> ReleaseOrder:
     if definition.allow_external_schedulers:
         entry_point["incremental_mode"] = "interval"
     entry_point |= {key: definition.raw[key] for key in _PASSED_ON if definition.raw.get(key)}
+    if site is not None:
+        entry_point["run_args"] = {"port": site.port, "base_path": site.prefix}
+        if site.host is not None:
+            entry_point["run_args"]["host"] = site.host
     if run.interval_start and run.interval_end:
         entry_point |= {
             "interval_start": run.interval_start.isoformat(),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from runtime.dispatch.access_data import AccessData
+from runtime.dispatch.insight import REPORT_DIRECTORY
 from runtime.dispatch.lookup import require
 from runtime.dispatch.settings_files import SettingsFile, SettingsFiles
 from runtime.domain.jobs import JobDefinition, JobVersion
@@ -15,8 +17,10 @@ from runtime.domain.packages import Configuration, Deployment
 from runtime.domain.requirements import environment_spec
 from runtime.domain.runs import Run
 from runtime.environments.builder import Environment, EnvironmentBuilder
-from runtime.packages.materialise import PackageCache, working_copy, write_settings, write_tree
+from runtime.packages.materialise import PackageCache, lay_links, working_copy, write_settings, write_tree
 from runtime.packages.removal import remove_tree
+from runtime.runner.job_sandbox import data_links
+from runtime.runner.launch import CopiedData, KeptData
 from runtime.store import hooks, jobs, packages
 from runtime.store.database import Database
 
@@ -25,17 +29,18 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class PreparedFiles:
-    """Where a run's files lie on this machine; `pipeline_state` and `local_data` persist from run to run.
+    """Where a run's files lie on this machine.
 
+    `report` is where its launcher writes what pipelines did, None where nobody reads that.
     `payload` holds `body` and `headers.json` of the call that started the run, None if none did (semantics T7).
     """
 
     environment: Environment
     working_copy: Path
     scratch: Path
-    pipeline_state: Path
-    local_data: Path
+    data: KeptData | CopiedData
     payload: Path | None = None
+    report: Path | None = None
 
 
 class Preparation:
@@ -47,14 +52,15 @@ class Preparation:
         state_dir: Path,
         environments: EnvironmentBuilder,
         settings_files: SettingsFiles,
+        access_data: AccessData,
         *,
         masks_secrets: bool = True,
     ) -> None:
         self._database = database
         self._runs = state_dir / "runs"
-        self._data = state_dir / "data"
+        self._access_data = access_data
         self._environments = environments
-        self._cache = PackageCache(state_dir / "cache" / "packages")
+        self.trees = PackageCache(state_dir / "cache" / "packages")
         self._settings_files = settings_files
         self._masks_secrets = masks_secrets
 
@@ -84,8 +90,10 @@ class Preparation:
         definition = version.definition
         spec = environment_spec(deployment.requirements, definition.dependency_groups, definition.entry_point.launcher)
         environment = await self._environments.ensure(run.workspace_id, spec, report)
-        copy, scratch, state, data = await self._lay_files(run, deployment)
-        return PreparedFiles(environment, copy, scratch, state, data, await self._lay_payload(run))
+        copy, scratch = await self._lay_files(run, deployment)
+        data = await self._lay_data(run, definition, copy, report)
+        payload = await self._lay_payload(run)
+        return PreparedFiles(environment, copy, scratch, data, payload, copy.with_name(REPORT_DIRECTORY))
 
     def clear(self, run_id: UUID) -> None:
         """Remove the run's working copy; blocks, so call it in a thread."""
@@ -105,22 +113,32 @@ class Preparation:
                 ),
             )
 
-    async def _lay_files(self, run: Run, deployment: Deployment) -> tuple[Path, Path, Path, Path]:
-        tree = await self._cache.ensure(deployment.id, lambda into: self._write_deployment(deployment.id, into))
-        settings = await self._settings_files.visible_to(run)
-        return await asyncio.to_thread(self._write, run, tree, settings)
+    async def _lay_data(self, run: Run, definition: JobDefinition, copy: Path, report: Report) -> KeptData | CopiedData:
+        place = await self._access_data.place_of(run, definition.entry_point.job_type)
+        if place.kind == "copy":
+            # Pipelines keep the paths of local files in their state: those of the profile that wrote them.
+            links = data_links(place.profile) | data_links(run.profile)
+            await asyncio.to_thread(lay_links, links, copy)
+            return CopiedData(place=await self._access_data.lay(run, place, report))
+        var, local = await asyncio.to_thread(self._access_data.directories, run.workspace_id, place)
+        return KeptData(var=var, local=local)
 
-    def _write(self, run: Run, tree: Path, settings: list[SettingsFile]) -> tuple[Path, Path, Path, Path]:
-        data = self._data / str(run.workspace_id) / run.profile
+    async def _lay_files(self, run: Run, deployment: Deployment) -> tuple[Path, Path]:
+        tree = await self.trees.ensure(deployment.id, lambda into: self._write_deployment(deployment.id, into))
+        settings = await self._settings_files.visible_to(run)
+        async with self._access_data.undisturbed(run.id):
+            return await asyncio.to_thread(self._write, run, tree, settings)
+
+    def _write(self, run: Run, tree: Path, settings: list[SettingsFile]) -> tuple[Path, Path]:
         self.clear(run.id)  # what a daemon that died left half-made
         place = self._runs / str(run.id)
         place.mkdir(mode=0o700, parents=True)
         copy = place / "workspace"
         working_copy(tree, copy)
         write_settings(settings, copy / ".dlt")
-        for directory in (place / "tmp", data / "var", data / "local"):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return copy, place / "tmp", data / "var", data / "local"
+        for directory in ("tmp", REPORT_DIRECTORY):
+            (place / directory).mkdir(mode=0o700)
+        return copy, place / "tmp"
 
     async def _lay_payload(self, run: Run) -> Path | None:
         """What a webhook was called with, beside the working copy."""

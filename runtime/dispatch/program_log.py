@@ -4,64 +4,179 @@ The file holds what the job wrote, secrets included, and goes when the run is se
 """
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from typing import Self
 from uuid import UUID
 
 from runtime.dispatch.log_writer import LogWriter
+from runtime.domain.logs import LogAllowance
 from runtime.runner.lines import PARTIAL_LINE_SECONDS, LineSplitter
-from runtime.runner.logs import LogTail
+from runtime.runner.logs import BLOCK_BYTES, LogTail
+from runtime.sizes import bytes_text
 from runtime.store.database import Database
 from runtime.store.logs import last_program_line
 from runtime.store.runs import find_live
+
+_BURST_SECONDS = 5.0
+_TRIM_SECONDS = 0.2
+_TRIM_BYTES = 1024 * 1024
+_END_BYTES = 64 * 1024
+_READ_AHEAD_BYTES = 4 * BLOCK_BYTES
+_SPARE_BYTES = 16 * 1024 * 1024
+"""Of the disk, that file systems set aside for a file that grows, and that is not worth a second look."""
 
 
 class ProgramLog:
     """Follows one run's output; `finish` says that nothing more will be written."""
 
-    def __init__(self, writer: LogWriter, tail: LogTail, run_id: UUID, offset: int, last_line: str) -> None:
+    def __init__(
+        self,
+        writer: LogWriter,
+        tail: LogTail,
+        run_id: UUID,
+        offset: int,
+        last_line: str,
+        allowance: LogAllowance,
+        *,
+        may_shrink: bool,
+    ) -> None:
         self._writer = writer
         self._tail = tail
         self._run_id = run_id
-        self._offset = offset
+        self._offset = self._stored = offset
+        self._allowance = allowance
+        self._beyond = self._offset + max(self._room, 0) + _READ_AHEAD_BYTES
+        self._paid_until = float("-inf")
+        self._may_shrink = may_shrink
         self._splitter = LineSplitter(writer.masker_of(run_id))
         self._ended = asyncio.Event()
         self.last_line = last_line
         """The last line that is not blank, masked, usually a traceback's conclusion (semantics S6)."""
 
     @classmethod
-    async def open(cls, database: Database, writer: LogWriter, tail: LogTail, run_id: UUID) -> Self:
-        """Go on where the last daemon stopped storing."""
+    async def open(
+        cls,
+        database: Database,
+        writer: LogWriter,
+        tail: LogTail,
+        run_id: UUID,
+        allowance: LogAllowance,
+        *,
+        may_shrink: bool = True,
+    ) -> Self:
+        """Go on where the last daemon stopped storing; for `may_shrink` see `LogTail.follow`."""
         await writer.flush()
         async with database.read() as connection:
             live = await find_live(connection, run_id)
             last_line = await last_program_line(connection, run_id)
-        return cls(writer, tail, run_id, live.log_offset if live else 0, last_line)
+        return cls(writer, tail, run_id, live.log_offset if live else 0, last_line, allowance, may_shrink=may_shrink)
 
     def finish(self) -> None:
         """Let `follow` return once it has read what is there."""
         self._ended.set()
 
     async def follow(self) -> None:
-        """Store lines as they are written, a line without an end after a second, until finished."""
+        """Store lines as they are written, a line without an end after a second, until finished.
+
+        Of a log that grows beyond what is allowed, its beginning and its last lines are stored.
+        """
+        trimming = asyncio.create_task(self._trim())
+        try:
+            is_whole = await self._follow_beginning()
+        finally:
+            trimming.cancel()
+            await asyncio.wait({trimming})
+        if not is_whole:
+            await self._store_end()
+
+    def excess_bytes(self) -> int:
+        """What the file takes of the disk that no log does: room set aside beyond its end, holes filled again.
+
+        A job writes to the file itself, so it can do more with it than print. A log takes what is allowed and not yet
+        stored, and beyond that what came since it was trimmed last.
+        """
+        untrimmed = max(self._tail.size(self._run_id) - self._beyond, 0)
+        most = self._allowance.bytes + _READ_AHEAD_BYTES + _TRIM_BYTES + untrimmed + _SPARE_BYTES
+        return max(self._tail.taken(self._run_id) - most, 0)
+
+    async def _follow_beginning(self) -> bool:
+        """Store what is allowed; whether that was all."""
         clock = asyncio.get_running_loop().time
-        blocks = self._tail.follow(self._run_id, ended=self._ended, offset=self._offset)
+        blocks = self._tail.follow(self._run_id, ended=self._ended, offset=self._offset, may_shrink=self._may_shrink)
         reading = asyncio.ensure_future(anext(blocks, None))
         try:
-            while True:
+            while self._room > 0:
                 pending = self._splitter.pending_bytes
                 await asyncio.wait({reading}, timeout=PARTIAL_LINE_SECONDS if pending else None)
                 if not reading.done():
                     await self._store(self._splitter.overdue(clock()), pending)
                 elif (block := reading.result()) is not None:
-                    await self._store(self._splitter.feed(block, clock()), pending + len(block))
+                    lines = self._splitter.feed(block, clock())
+                    await self._store(lines, pending + len(block))
+                    await self._keep_pace(len(lines), clock)
                     reading = asyncio.ensure_future(anext(blocks, None))
                 else:
                     await self._store(self._splitter.finish(), pending)
-                    return
+                    return True
+            pending = self._splitter.pending_bytes
+            await self._store(self._splitter.finish(), pending)
+            if self._offset < self._allowance.bytes:  # else an earlier daemon has said so
+                await self._say(f"the log is cut here, at {bytes_text(self._allowance.bytes)}; its last lines follow")
+            await self._ended.wait()
+            return False
         finally:
             reading.cancel()
             await asyncio.wait({reading})
             await blocks.aclose()
+
+    @property
+    def _room(self) -> int:
+        return self._allowance.bytes - self._stored
+
+    async def _keep_pace(self, lines: int, clock: Callable[[], float]) -> None:
+        """Wait, while the job goes on, where it writes faster than it may: others want their lines stored, too."""
+        rate = self._allowance.lines_per_second
+        self._paid_until = max(self._paid_until, clock() - _BURST_SECONDS) + lines / rate
+        if self._paid_until > clock():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), self._paid_until - clock())
+
+    async def _trim(self) -> None:
+        """Give the disk back what is stored, and what never will be, while the job writes on."""
+        freed = self._stored
+        while True:
+            await asyncio.sleep(_TRIM_SECONDS)
+            if self._stored - freed >= _TRIM_BYTES:
+                await asyncio.to_thread(self._tail.free, self._run_id, freed, self._stored)
+                freed = self._stored
+            end = self._tail.size(self._run_id) - 2 * _END_BYTES
+            if end - self._beyond >= _TRIM_BYTES:
+                await asyncio.to_thread(self._tail.free, self._run_id, self._beyond, end)
+                self._beyond = end
+
+    async def _store_end(self) -> None:
+        """The last lines of a log that was cut, and how much is missing before them."""
+        size = self._tail.size(self._run_id)
+        begin = max(size - _END_BYTES, self._stored)
+        if begin >= size:
+            return
+        whole = self._tail.part(self._run_id, begin, size)
+        if begin > self._stored:
+            # From the first whole line on; where that may hold the end of a secret that began before, a little later.
+            whole = whole.partition(b"\n")[2]
+        masker = self._writer.masker_of(self._run_id)
+        splitter, unsure = LineSplitter(masker), masker.lookahead
+        splitter.feed(whole[:unsure], 0)
+        lines = splitter.feed(whole[unsure:], 0) + splitter.finish()
+        if begin > self._stored:
+            await self._say(f"{bytes_text(begin - self._stored)} of the log are left out here")
+        self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
+        await self._writer.append(self._run_id, "program", lines, read_bytes=size - self._stored)
+
+    async def _say(self, text: str) -> None:
+        """In the runtime's own name: no job can say this."""
+        await self._writer.append(self._run_id, "setup", [text])
 
     async def _store(self, lines: list[str], held_before: int) -> None:
         """Store lines and, with them, how far into the file they reach.
@@ -73,3 +188,4 @@ class ProgramLog:
             self.last_line = next((line for line in reversed(lines) if line.strip()), self.last_line)
             read_bytes = held_before - self._splitter.pending_bytes
             await self._writer.append(self._run_id, "program", lines, read_bytes=read_bytes)
+            self._stored += read_bytes

@@ -8,6 +8,7 @@ from uuid import UUID
 from runtime.dispatch.changes import Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.lookup import require
+from runtime.dispatch.readers import may_look, wait_for_news
 from runtime.dispatch.starting import start_awaited
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job, JobVersion
@@ -15,9 +16,10 @@ from runtime.domain.logs import LogLine
 from runtime.domain.runs import Run, RunStatus, check_transition
 from runtime.domain.summaries import PipelineSummary
 from runtime.errors import NotFoundError, UnavailableError
-from runtime.store import audit, hooks, jobs, logs, summaries
+from runtime.store import audit, histories, hooks, jobs, logs, summaries
 from runtime.store import runs as store
 from runtime.store.database import Connection, Database
+from runtime.store.histories import History
 from runtime.store.paging import Page
 from runtime.store.runs import RunFilter
 
@@ -82,6 +84,11 @@ class RunService:
             run = require(await store.latest_run(connection, workspace_id, job_id), "there are no runs yet")
             return (await _views(connection, [run]))[0]
 
+    async def histories(self, workspace_id: UUID, length: int, limit: int, offset: int) -> Page[History]:
+        """A page of jobs by reference, each with how its newest `length` runs went."""
+        async with self._database.read() as connection:
+            return await histories.list_histories(connection, workspace_id, length, limit, offset)
+
     async def cancel(self, principal: Principal, workspace_id: UUID, run_id: UUID) -> RunView:
         """Ask a run to stop (semantics S2); a pending one ends at once, asking twice changes nothing.
 
@@ -127,8 +134,19 @@ class RunService:
         async with self._database.read() as connection:
             return await logs.read_lines(connection, run_id, from_line)
 
-    async def follow(self, run_id: UUID, from_line: int = 0) -> AsyncIterator[Sequence[LogLine]]:
+    async def last_lines(self, run_id: UUID, count: int) -> Sequence[LogLine]:
+        """The last stored lines of a run; costs what they cost, however long the log is."""
+        async with self._database.read() as connection:
+            total = await logs.count_lines(connection, run_id)
+            return await logs.read_page(connection, run_id, max(0, total - count), count)
+
+    async def follow(
+        self, run_id: UUID, from_line: int = 0, reader: Principal | None = None
+    ) -> AsyncIterator[Sequence[LogLine]]:
         """Stored lines and then new ones as they come, in batches; ends when the run is final and all lines are out.
+
+        Args:
+            reader: Who reads; it also ends when they may not look any more. None where that is the caller's matter.
 
         Raises:
             UnavailableError: the daemon is about to end; the run goes on.
@@ -139,6 +157,8 @@ class RunService:
             async with self._database.read() as connection:
                 # The status first: a log is complete once its run is final (semantics S5).
                 run = require(await store.find_run(connection, run_id), "the run is gone")
+                if reader is not None and not await may_look(connection, reader, run.workspace_id):
+                    return
                 lines = await logs.read_lines(connection, run_id, next_line, _CHUNKS_AT_ONCE)
             if lines:
                 next_line = lines[-1].line_num + 1
@@ -148,7 +168,7 @@ class RunService:
             elif self._changes.is_closed:
                 raise UnavailableError("the runtime is being stopped; the run goes on", code="stopping")
             else:
-                await event.wait()
+                await wait_for_news(event)
 
     async def _request_stop(self, connection: Connection, principal: Principal, run: Run) -> None:
         now = self._clock()

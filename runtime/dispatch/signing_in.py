@@ -24,17 +24,15 @@ from runtime.auth.throttling import (
     own_wait,
     stranger_wait,
 )
+from runtime.dispatch.browser_sessions import lives, note_use
 from runtime.dispatch.clock import Clock, system_clock
 from runtime.dispatch.people import check_email, named_user
 from runtime.domain.identities import Principal, User
-from runtime.errors import ConflictError, JobRuntimeError, RefusedError, UnauthenticatedError
+from runtime.errors import ConflictError, InvalidError, JobRuntimeError, RefusedError, UnauthenticatedError
 from runtime.settings import AuthSettings
 from runtime.store import attempts, audit, identities, logins
 from runtime.store.database import Connection, Database
 from runtime.store.logins import BrowserSession, GitHubAccount, SignInMethod
-
-SEEN_AGAIN_AFTER = timedelta(minutes=1)
-"""How exact `seen_at` is: not every page that is looked at is worth a write."""
 
 MOST_BROWSERS = 20
 
@@ -86,6 +84,28 @@ class SignInService:
         self._passwords = passwords
         self._clock = clock
 
+    async def change_password(self, principal: Principal, old: str, new: str, visitor: Visitor) -> None:
+        """Another password for whoever asks and knows the present one; their browser sessions end.
+
+        A wrong one counts as a sign-in that failed, so that a stolen access token does not help to guess it.
+
+        Raises:
+            RefusedError: a machine's token asks, or (`TooSoonError`) too many attempts have failed.
+            InvalidError: the present password is another one, or there is none; or the new one is not good enough.
+            UnavailableError: too many passwords are looked at at this moment.
+        """
+        if principal.workspace_id is not None:
+            raise RefusedError("a machine's token does not change the password of the person it belongs to")
+        try:
+            await self._check_password(principal.user.email, old, visitor)
+        except UnauthenticatedError as error:
+            raise InvalidError(
+                "this is not your present password",
+                code="password",
+                hint="an administrator can set one: `dlt-runtime user password EMAIL`",
+            ) from error
+        await self.set_password(principal, principal.user.email, new)
+
     async def set_password(self, principal: Principal, email: str, password: str) -> User:
         """Give a person a password, or another one, which ends their browser sessions.
 
@@ -112,6 +132,10 @@ class SignInService:
             UnauthenticatedError: unknown, disabled, without a password, or the password is wrong: one answer for all.
             UnavailableError: too many sign in at this moment.
         """
+        return await self._sign_in(await self._check_password(email, password, visitor), "password", visitor)
+
+    async def _check_password(self, email: str, password: str, visitor: Visitor) -> User:
+        """The user whose email and password these are; raises what `with_password` does."""
         attempt = await self._look_up(email, visitor)
         await self._admit(attempt)
         try:
@@ -128,7 +152,7 @@ class SignInService:
             renewed = await self._passwords.hash(password)
             async with self._database.transaction() as connection:
                 await logins.replace_password_hash(connection, user.id, attempt.hashed, renewed)
-        return await self._sign_in(user, "password", visitor)
+        return user
 
     async def with_github(self, person: GitHubPerson, visitor: Visitor) -> SignedIn:
         """Sign in somebody whom GitHub knows and the allow-list names; the first time makes them a user.
@@ -155,12 +179,15 @@ class SignInService:
         async with self._database.read() as connection:
             session = await logins.find_session(connection, session_digest)
             user = await identities.find_user(connection, session.user_id) if session else None
-        if session is None or user is None or user.disabled_at is not None or not self._lives(session):
+        if session is None or user is None or user.disabled_at is not None or not lives(session, self._settings, now):
             return None
-        if now - session.seen_at >= SEEN_AGAIN_AFTER:
-            async with self._database.transaction() as connection:
-                await logins.touch_session(connection, session_digest, now)
+        await note_use(self._database, session, now)
         return user
+
+    async def knows_browser(self, browser_secret: str) -> bool:
+        """Whether somebody has signed in with this browser before; who that was does not matter."""
+        async with self._database.read() as connection:
+            return await logins.is_anybodys_browser(connection, digest(browser_secret))
 
     async def sign_out(self, session_secret: str) -> None:
         """End a session; one that is not there is no error."""
@@ -246,12 +273,6 @@ class SignInService:
             )
             await audit.record(connection, at=now, user_id=user.id, action="browser.sign_in", detail={"method": method})
         return SignedIn(user, session_secret, browser_secret)
-
-    def _lives(self, session: BrowserSession) -> bool:
-        now = self._clock()
-        return now - session.created_at < timedelta(
-            seconds=self._settings.browser_session_seconds
-        ) and now - session.seen_at < timedelta(seconds=self._settings.browser_idle_seconds)
 
 
 @dataclass(frozen=True)

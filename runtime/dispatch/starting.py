@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from runtime.domain.apps import is_app
 from runtime.domain.freshness import UpstreamFacts, upstreams_needed
 from runtime.domain.graph import dependency_edges, upstream_first
 from runtime.domain.intervals import declared_interval
@@ -90,6 +91,12 @@ async def start_job(connection: Connection, job: Job, request: StartRequest, now
     return (await start_batch(connection, job.workspace_id, [(job, request)], now))[0]
 
 
+async def active_app_run(connection: Connection, job_id: UUID) -> Run | None:
+    """The newest run of an app that goes on or is about to; one that is being ended is none (semantics D5, S4)."""
+    active = await store.active_runs(connection, job_id)
+    return next((run for run in reversed(active) if run.status != "cancelling"), None)
+
+
 async def start_open_intervals(connection: Connection, job: Job, request: StartRequest, now: datetime) -> list[Run]:
     """Start runs for open intervals, as many as may be in work (semantics W3)."""
     started: list[Run] = []
@@ -157,6 +164,8 @@ async def facts_of(
     """
     definition = job.version.definition
     active = await store.active_runs(connection, job.id)
+    if is_app(definition):
+        active = [run for run in active if run.status != "cancelling"]  # its successor need not wait for its end
     schedule = schedule or await schedules.find_schedule(connection, job.id)
     return StartFacts(
         configuration=configuration,

@@ -25,7 +25,7 @@ from runtime.domain.schedules import clock_triggers
 from runtime.domain.starting import StartRequest
 from runtime.domain.ticks import elapsed_tick
 from runtime.domain.triggers import parse_trigger
-from runtime.errors import ConflictError
+from runtime.errors import ConflictError, PassingError
 from runtime.store import jobs as job_store
 from runtime.store import schedules as store
 from runtime.store.database import Connection, Database
@@ -73,6 +73,9 @@ class Ticker:
                     del self._reported[due]
                 try:
                     await self.look(batch)
+                except PassingError as error:
+                    log.warning("ticks wait to be dispatched", action="tick.wait", error=error.message)
+                    await asyncio.sleep(_PAUSE_SECONDS)
                 except Exception:
                     log.exception("ticks could not be dispatched", action="tick.error", triggers=len(batch))
                     await asyncio.sleep(_PAUSE_SECONDS)

@@ -189,6 +189,8 @@ def _checked(changes: Changes) -> dict[str, str | None]:
         checked["name"] = _check_name(name)
     if "description" in changes:
         checked["description"] = _check_description(changes["description"])
+    if (access_data := changes.get("access_data")) is not None:
+        checked["access_data"] = access_data
     return checked
 
 

@@ -3,6 +3,7 @@
 from typing import Literal
 from uuid import UUID
 
+from runtime.domain.access_data import AccessData
 from runtime.domain.model import Frozen, Instant
 
 Role = Literal["owner", "viewer"]
@@ -24,6 +25,7 @@ class Workspace(Frozen):
     id: UUID
     name: str
     description: str | None
+    access_data: AccessData = "snapshot"
     created_at: Instant
     updated_at: Instant
 
@@ -49,12 +51,15 @@ class Principal(Frozen):
     """Who a request acts as.
 
     `is_admin` is true for those who came through the Unix socket; `workspace_id` limits a machine token to one
-    workspace.
+    workspace. `token_id` names that token, `family_id` the login that a person's access token comes from: where a
+    request goes on for long, both are looked at again.
     """
 
     user: User
     is_admin: bool = False
     workspace_id: UUID | None = None
+    token_id: UUID | None = None
+    family_id: UUID | None = None
 
 
 def effective_role(principal: Principal, workspace_id: UUID, membership: Role | None) -> Role | None:

@@ -54,6 +54,7 @@ class JobDefinition(Frozen):
     intercept_signals: bool
     dependency_groups: tuple[str, ...]
     required_profile: ProfileName | None
+    machine: str | None
     timezone: str
     display_name: str | None
     pipeline_name: str | None
@@ -178,7 +179,7 @@ def _fields(raw: Mapping[str, Any], engine_version: int) -> dict[str, Any]:
     interval = raw.get("interval") or {}
     timeout = execute.get("timeout") or {}
     tags = expose.get("tags") or ()
-    is_batch = raw["entry_point"]["job_type"] == "batch"
+    job_type = raw["entry_point"]["job_type"]
     triggers = _STRINGS.validate_python(raw.get("triggers") or ())
     if engine_version == 1:
         default = raw.get("default_trigger") or default_trigger(triggers)
@@ -191,11 +192,13 @@ def _fields(raw: Mapping[str, Any], engine_version: int) -> dict[str, Any]:
         "declared_triggers": triggers,
         "default_trigger": default,
         "concurrency": execute.get("concurrency", 1),
-        "timeout_seconds": timeout.get("timeout", DEFAULT_TIMEOUT_SECONDS if is_batch else None),
+        "timeout_seconds": timeout.get("timeout", DEFAULT_TIMEOUT_SECONDS if job_type == "batch" else None),
         "grace_seconds": timeout.get("grace_period", DEFAULT_GRACE_SECONDS),
-        "intercept_signals": execute.get("intercept_signals", True),
+        # A pipeline wants to end its step when it is told to end; a server that only takes note of it would be killed.
+        "intercept_signals": execute.get("intercept_signals", job_type != "interactive"),
         "dependency_groups": require.get("dependency_groups") or (),
         "required_profile": require.get("profile") or None,
+        "machine": (require.get("instance") or {}).get("size") or require.get("machine") or None,
         "timezone": require.get("timezone") or "UTC",
         "display_name": expose.get("display_name"),
         "pipeline_name": deliver.get("pipeline_name"),

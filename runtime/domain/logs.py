@@ -7,6 +7,13 @@ from runtime.domain.model import Frozen, Instant
 LogPhase = Literal["setup", "program"]
 
 
+class LogAllowance(Frozen):
+    """How much of a run's output is stored: bytes in all, and lines a second while it runs."""
+
+    bytes: int
+    lines_per_second: int
+
+
 class LogLine(Frozen):
     """One line of a run, numbered densely from 0 within the run (clients show it plus one)."""
 

@@ -24,7 +24,7 @@ class PackageFile(Frozen):
 
 
 class Deployment(Frozen):
-    """A version of a workspace's code, with the requirements exported beside it."""
+    """A version of a workspace's code, with the requirements exported beside it; `author` is the creator's email."""
 
     id: UUID
     workspace_id: UUID
@@ -35,6 +35,7 @@ class Deployment(Frozen):
     requirements_size_bytes: int
     requirements: WorkspaceRequirements
     created_by: UUID
+    author: str = ""
     created_at: Instant
 
 
@@ -49,6 +50,7 @@ class Configuration(Frozen):
     size_bytes: int
     profiles: tuple[str, ...]
     created_by: UUID
+    author: str = ""
     created_at: Instant
 
 

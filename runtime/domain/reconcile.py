@@ -7,6 +7,7 @@ from runtime.domain.freshness import upstreams_needed
 from runtime.domain.graph import freshness_deadlock, refuse_trigger_cycles
 from runtime.domain.intervals import declared_interval
 from runtime.domain.jobs import Job, JobDefinition, hash_definition
+from runtime.domain.machines import Machine, unknown_machine_message
 from runtime.domain.model import Frozen
 from runtime.domain.requirements import WorkspaceRequirements, missing_group_message
 from runtime.domain.triggers import parse_trigger
@@ -28,12 +29,14 @@ def reconcile(
     actual: Mapping[str, Job],
     deployment_module: str | None,
     requirements: WorkspaceRequirements | None = None,
+    machines: Mapping[str, Machine] | None = None,
+    owning_module: str | None = None,
 ) -> Plan:
     """Compare a manifest's jobs with those of the workspace.
 
     A job is updated when its definition's hash differs, or when it was archived and is named again; jobs last
     deployed from `deployment_module` and no longer named are archived. An ad-hoc deploy (module None) archives
-    nothing.
+    nothing; `owning_module` is the one its jobs belong to from now on, None leaves them where they are.
 
     Raises:
         InvalidError: a job is named twice, waits for a job that exists neither in the manifest nor the workspace, or
@@ -64,7 +67,7 @@ def reconcile(
         job = actual.get(definition.job_ref)
         if job is None:
             added.append(definition)
-        elif _differs(job, definition, deployment_module):
+        elif _differs(job, definition, deployment_module or owning_module):
             updated.append(definition)
         else:
             unchanged.append(definition.job_ref)
@@ -73,13 +76,13 @@ def reconcile(
         updated=tuple(updated),
         unchanged=tuple(unchanged),
         archived=tuple(sorted(archived)),
-        warnings=tuple(_warnings(wanted, requirements)),
+        warnings=(*_warnings(wanted, requirements), *_missing_machines(wanted, machines)),
     )
 
 
-def _differs(job: Job, definition: JobDefinition, deployment_module: str | None) -> bool:
+def _differs(job: Job, definition: JobDefinition, module: str | None) -> bool:
     """Whether a deploy makes a new version; taking a job over from another module is a change, an ad-hoc launch not."""
-    moved = deployment_module is not None and job.version.deployment_module != deployment_module
+    moved = module is not None and job.version.deployment_module != module
     return job.archived_at is not None or moved or job.version.definition_hash != hash_definition(definition.raw)
 
 
@@ -98,6 +101,14 @@ def _check_upstreams(wanted: Sequence[JobDefinition], surviving: set[str]) -> No
                     code="job_upstream",
                     hint="deploy both together, or correct the reference",
                 )
+
+
+def _missing_machines(wanted: Sequence[JobDefinition], machines: Mapping[str, Machine] | None) -> list[str]:
+    return [
+        f"job `{definition.job_ref}`: {unknown_machine_message(machines, definition.machine)}"
+        for definition in wanted
+        if machines is not None and definition.machine is not None and definition.machine not in machines
+    ]
 
 
 def _warnings(wanted: Sequence[JobDefinition], requirements: WorkspaceRequirements | None) -> list[str]:

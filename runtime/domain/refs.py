@@ -1,9 +1,8 @@
-"""Job references: `jobs.<section>.<name>` or `jobs.<name>`, and what people type instead (semantics J1)."""
+"""Job references: `jobs.<section>.<name>` or `jobs.<name>` (semantics J1)."""
 
 import re
-from collections.abc import Sequence
 
-from runtime.errors import ConflictError, InvalidError, NotFoundError
+from runtime.errors import InvalidError
 
 PREFIX = "jobs."
 DASHBOARD_JOB_REF = "jobs.workspace.dashboard"
@@ -34,34 +33,6 @@ def split_job_ref(job_ref: str) -> tuple[str | None, str]:
 def short_name(job_ref: str) -> str:
     """The last part of a full reference: `jobs.shop.load` -> `load`."""
     return job_ref.rsplit(".", 1)[-1]
-
-
-def resolve_job_ref(text: str, known: Sequence[str]) -> str:
-    """Find the one job that `text` means: a name, `section.name`, a full reference or a script path.
-
-    Raises:
-        NotFoundError: no known job answers to it.
-        ConflictError: several do; the message lists them.
-        InvalidError: it cannot be a job at all.
-    """
-    wanted = text.strip()
-    if not wanted:
-        raise InvalidError("an empty text names no job", code="job_ref")
-    if wanted.endswith(".py"):
-        wanted = wanted[:-3].rsplit("/", 1)[-1]
-    if wanted.startswith(PREFIX):
-        candidates = [wanted] if wanted in known else []
-    elif "." in wanted:
-        candidates = [ref for ref in known if ref == PREFIX + wanted]
-    else:
-        candidates = [ref for ref in known if short_name(ref) == wanted]
-    if not candidates:
-        raise NotFoundError(
-            f"there is no job `{text}` in this workspace", code="job_not_found", hint="`dlt-runtime job list` shows all"
-        )
-    if len(candidates) > 1:
-        raise ConflictError(f"`{text}` may be any of {', '.join(sorted(candidates))}", code="job_ambiguous")
-    return candidates[0]
 
 
 def job_label(job_ref: str, display_name: str | None, pipeline_name: str | None) -> str:

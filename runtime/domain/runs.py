@@ -3,6 +3,7 @@
 from typing import Literal, get_args
 from uuid import UUID
 
+from runtime.domain.machines import Overuse, overuse_reason
 from runtime.domain.model import Frozen, Instant
 from runtime.errors import ConflictError
 
@@ -10,6 +11,9 @@ RunStatus = Literal["pending", "starting", "running", "cancelling", "completed",
 RUN_STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
 FINAL_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
 ACTIVE_STATUSES: frozenset[RunStatus] = frozenset(RUN_STATUSES) - FINAL_STATUSES
+
+MACHINE_RESTARTED = "machine restarted while the job was running"
+"""The reason of a run that a reboot or a power cut has ended."""
 
 TriggerOutcome = Literal[
     "triggered",
@@ -33,7 +37,7 @@ class Run(Frozen):
 
     `number` counts per job from 1. `reason` says in one line why a run failed, was skipped or was cancelled.
     `scheduled_at` is the tick a timed run stands for. A skipped run has an `outcome`, and `skip_count` says how many
-    identical skips in a row it stands for (semantics D7).
+    identical skips in a row it stands for (semantics D7). `answered_at` is when an app answered for the first time.
     """
 
     id: UUID
@@ -58,6 +62,7 @@ class Run(Frozen):
     updated_at: Instant
     started_at: Instant | None = None
     ended_at: Instant | None = None
+    answered_at: Instant | None = None
     scheduled_at: Instant | None = None
     outcome: TriggerOutcome | None = None
     skip_count: int = 1
@@ -101,6 +106,7 @@ def judge_end(
     stopped_for: Literal["timeout", "cancel"] | None,
     last_line: str,
     timeout_seconds: float | None = None,
+    overuse: Overuse | None = None,
 ) -> RunEnd:
     """Turn the way a process ended into the end of its run (semantics S2, S6).
 
@@ -109,9 +115,12 @@ def judge_end(
         stopped_for: Set when the runtime asked the job to stop; exit 0 within the grace is still `completed`.
         last_line: The last non-empty line of the program's output, usually the traceback's.
         timeout_seconds: The limit that passed, for the text.
+        overuse: Set when it was killed for using more than its machine has.
     """
     if exit_code == 0:
         return RunEnd(status="completed", exit_code=0)
+    if overuse is not None:
+        return RunEnd(status="failed", exit_code=exit_code, reason=overuse_reason(overuse))
     if stopped_for == "cancel":
         return RunEnd(status="cancelled", exit_code=exit_code, reason="cancelled on request")
     if stopped_for == "timeout":

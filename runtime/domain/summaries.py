@@ -4,7 +4,10 @@ from runtime.domain.model import Frozen, Instant
 
 
 class PipelineSummary(Frozen):
-    """The report of one pipeline; everything but its name may be unknown."""
+    """The report of one pipeline; everything but its name may be unknown.
+
+    `schema_changes` are the columns that came to be, by table.
+    """
 
     pipeline_name: str
     dataset_name: str | None = None
@@ -15,3 +18,5 @@ class PipelineSummary(Frozen):
     duration_ms: int | None = None
     started_at: Instant | None = None
     finished_at: Instant | None = None
+    rows_by_table: dict[str, int] | None = None
+    schema_changes: dict[str, tuple[str, ...]] | None = None

@@ -18,11 +18,13 @@ import structlog
 
 from runtime.domain.requirements import EnvironmentSpec
 from runtime.environments.building import BuildSandbox, NetworkEntry
+from runtime.environments.collecting import Collector, Usage
 from runtime.environments.directories import EnvironmentDirectories
 from runtime.environments.keys import environment_key, request_digest
 from runtime.environments.pythons import Interpreter, Pythons
 from runtime.environments.sharing import Report, SharedWork
 from runtime.environments.sources import package_sources
+from runtime.sandbox.confinement import Confinement
 from runtime.settings import EnvironmentSettings
 from runtime.store.database import Database
 from runtime.store.environments import EnvironmentRecord, add_environment, find_environment, touch_environment
@@ -59,6 +61,7 @@ class EnvironmentBuilder:
         *,
         system_files: Path,
         network_entry: NetworkEntry,
+        confinement: Confinement,
         pythons: Pythons | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -67,6 +70,7 @@ class EnvironmentBuilder:
         Args:
             system_files: The directory that `runtime.sandbox.system_mounts.write_system_files` filled.
             network_entry: `NetworkHolders.entry`.
+            confinement: What each command of a build may use.
         """
         self.pythons = pythons or Pythons(settings.python_search_paths)
         self._database = database
@@ -77,14 +81,20 @@ class EnvironmentBuilder:
             system_files=system_files,
             network_entry=network_entry,
             timeout_seconds=settings.build_timeout_seconds,
+            confinement=confinement,
         )
+        self._groups = confinement.groups
         self._now = now
+        self._usage = Usage()
+        self.collector = Collector(self._directories, self._usage)
         self._requests: SharedWork[tuple[UUID, str], str] = SharedWork()
         self._builds: SharedWork[str, None] = SharedWork()
 
     async def sweep(self) -> None:
         """Remove what builds left behind that an earlier daemon did not finish; call before the first `ensure`."""
         removed = await asyncio.to_thread(self._directories.sweep)
+        if self._groups is not None:
+            await asyncio.to_thread(self._groups.remove_builds)
         if removed:
             log.info("removed unfinished environments", action="environments.sweep", count=removed)
 
@@ -106,6 +116,8 @@ class EnvironmentBuilder:
         interpreter = await self.pythons.choose(spec.python_version)
         digest = request_digest(spec, interpreter)
         record = await self._remembered(workspace_id, digest)
+        if record is not None:
+            self._usage.note(record.key)  # before it is looked at: from here on nobody takes it away
         if record is not None and await asyncio.to_thread(self._directories.is_whole, record.key):
             key = record.key
         else:
@@ -114,6 +126,7 @@ class EnvironmentBuilder:
                 lambda tell: self._provide(workspace_id, digest, spec, interpreter, tell),
                 report,
             )
+            self._usage.note(key)
         return Environment(key, self._directories.environment(key), interpreter.path, interpreter.base_prefix)
 
     async def _remembered(self, workspace_id: UUID, digest: str) -> EnvironmentRecord | None:
@@ -129,6 +142,12 @@ class EnvironmentBuilder:
     async def _provide(
         self, workspace_id: UUID, digest: str, spec: EnvironmentSpec, interpreter: Interpreter, tell: Report
     ) -> str:
+        with self._usage.building(workspace_id):
+            return await self._make(workspace_id, digest, spec, interpreter, tell)
+
+    async def _make(
+        self, workspace_id: UUID, digest: str, spec: EnvironmentSpec, interpreter: Interpreter, tell: Report
+    ) -> str:
         record = await self._remembered(workspace_id, digest)
         if record is None:
             tell(f"Resolving {_counted(len(spec.requirements), 'requirement')} for Python {interpreter.version}")
@@ -136,6 +155,7 @@ class EnvironmentBuilder:
         else:
             resolved = record.resolved
         key = environment_key(workspace_id, resolved, interpreter)
+        self._usage.note(key)
         await self._builds.run(key, lambda say: self._build(workspace_id, key, resolved, interpreter, say), tell)
         if record is None:
             await self._remember(workspace_id, digest, key, resolved, interpreter)

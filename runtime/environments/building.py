@@ -9,7 +9,6 @@ to another. `/venv` is a link into it, so all that uv and build scripts write do
 
 import asyncio
 import os
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,13 @@ import uv
 from runtime.environments.directories import EnvironmentDirectories, read_untrusted, remove_tree
 from runtime.environments.keys import requirement_lines
 from runtime.environments.pythons import Interpreter
-from runtime.environments.reasons import reason_of
+from runtime.environments.reasons import KeptOutput
 from runtime.environments.sharing import Report
 from runtime.environments.sources import PackageSources
 from runtime.errors import InvalidError, UnavailableError
+from runtime.sandbox.confinement import Confinement
 from runtime.sandbox.policy import Link, Mount, SandboxPolicy
-from runtime.sandbox.process import run_in_sandbox
+from runtime.sandbox.process import OveruseError, run_in_sandbox
 from runtime.sandbox.system_mounts import system_view
 
 NetworkEntry = Callable[[UUID], Awaitable[list[str]]]
@@ -37,14 +37,16 @@ VENV = "/venv"
 _UV = "/opt/dlt-runtime/uv"
 _SHARED = "/build"
 _EXCHANGE = "/exchange"
-_LINES_KEPT = 500
+_MOST_REPORTED = 1024 * 1024
+"""Characters of one command's output; a build script may print for ever."""
 
 
 @dataclass(frozen=True)
 class BuildSandbox:
     """Everything uv is started with that stays the same from build to build.
 
-    `system_files` is the directory that `write_system_files` filled; `timeout_seconds` bounds each command of uv's.
+    `system_files` is the directory that `write_system_files` filled; `timeout_seconds` and `confinement` bound each
+    command of uv's. What builds of one workspace write at the same time counts together.
     """
 
     directories: EnvironmentDirectories
@@ -52,6 +54,7 @@ class BuildSandbox:
     system_files: Path
     network_entry: NetworkEntry
     timeout_seconds: float
+    confinement: Confinement
 
     async def resolve(
         self, workspace_id: UUID, specs: Sequence[str], interpreter: Interpreter, report: Report
@@ -102,25 +105,34 @@ class BuildSandbox:
         venv: Path | None = None,
         exchange: Path | None = None,
     ) -> None:
-        kept: deque[str] = deque(maxlen=_LINES_KEPT)
+        kept = KeptOutput()
+        room = _MOST_REPORTED
 
         def take(line: str) -> None:
+            nonlocal room
             scrubbed = self.sources.scrub(line)
-            kept.append(scrubbed)
-            report(scrubbed)
+            kept.add(scrubbed)
+            if room > 0:
+                room -= len(line) + 1
+                report(scrubbed if room > 0 else "the rest of the build's output is left out")
 
+        writes_to = [self.directories.workspace(workspace_id), *([exchange] if exchange else [])]
         try:
             exit_code = await run_in_sandbox(
                 await asyncio.to_thread(self._policy, workspace_id, interpreter, venv, exchange),
                 [_UV, *arguments],
                 network_entry=await self.network_entry(workspace_id),
+                confinement=self.confinement,
+                writes_to=writes_to,
                 on_line=take,
                 timeout_seconds=self.timeout_seconds,
             )
         except TimeoutError as error:
             raise _failure(f"it took longer than {self.timeout_seconds:g} seconds") from error
+        except OveruseError as error:
+            raise _failure(error.message) from error
         if exit_code != 0:
-            raise _failure(reason_of(kept) or f"uv ended with exit code {exit_code}")
+            raise _failure(kept.reason or f"uv ended with exit code {exit_code}")
 
     def _policy(
         self, workspace_id: UUID, interpreter: Interpreter, venv: Path | None, exchange: Path | None

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.errors import UnavailableError
+from runtime.errors import disk_error
 
 MARKER = "dlt-runtime.json"
 _TEMPORARY = "*.tmp-*"
@@ -81,8 +81,7 @@ class EnvironmentDirectories:
                 remove_tree(staged)
                 raise
         except OSError as error:
-            reason = error.strerror or error
-            raise UnavailableError(f"environment could not be put in place: {reason}", code="environment") from error
+            raise disk_error("environment could not be put in place", error) from error
 
     def discard(self, built: Path) -> None:
         """Remove what an unfinished build left in its directory."""
@@ -92,6 +91,27 @@ class EnvironmentDirectories:
     def _take_away(self, path: Path, name: str) -> Path:
         _private(self._environments)
         return path.rename(self._environments / _temporary_name(name))
+
+    def environments(self) -> list[tuple[str, Path, float]]:
+        """Every environment: its key, its directory, when it was put there in seconds since the epoch."""
+        found = []
+        for path in self._environments.glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if ".tmp-" not in path.name:
+                    found.append((path.name, path, path.lstat().st_mtime))
+        return found
+
+    def caches(self) -> list[tuple[UUID, Path, float]]:
+        """The downloads of every workspace: whose, their directory, when the workspace last built something."""
+        found = []
+        for path in self._caches.glob("*/cache"):
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                found.append((UUID(path.parent.name), path, path.parent.lstat().st_mtime))
+        return found
+
+    def take_away(self, path: Path) -> Path:
+        """Rename what is to be removed, so that it is gone at once; returns where it is until then."""
+        return self._take_away(path, "removed")
 
     def sweep(self) -> int:
         """Remove what builds that were cut off left behind; returns how much there was. Only while none runs."""

@@ -1,6 +1,7 @@
 """Why uv gave up, in one line a person can act on (semantics S6), and without anybody's password."""
 
 import re
+from collections import deque
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
@@ -9,7 +10,31 @@ _CAUSE = re.compile(r"\s*(?:cause: |[├╰]─▶ )(?P<text>.*)")
 _SECTION = re.compile(r"\s*(?:│\s*)?\[(?:stdout|stderr)\]")
 _MARGIN = "│ \t"
 _LONGEST_REASON = 800
+_FIRST_LINES, _LAST_LINES = 100, 400
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+class KeptOutput:
+    """What `reason_of` needs of an output without end: the lines uv's last error begins with, and the last ones."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+
+    def add(self, line: str) -> None:
+        """Take the next line."""
+        if _ERROR.fullmatch(line):
+            self._first.clear()
+            self._last.clear()
+        if len(self._first) < _FIRST_LINES:
+            self._first.append(line)
+        else:
+            self._last.append(line)
+
+    @property
+    def reason(self) -> str:
+        """As `reason_of` has it."""
+        return reason_of([*self._first, *self._last])
 
 
 def reason_of(lines: Iterable[str]) -> str:

@@ -2,7 +2,8 @@
 
 Imports what the job will need and then waits on stdin for one line of JSON, the order: `run_id`, `trigger` and
 `entry_point` (dlt's `TRuntimeEntryPoint`). The end of stdin instead of an order means that nobody will send one: the
-program ends quietly, with the exit code it was given for that. It stands for dlt's launchers of the same name and
+program ends quietly, with the exit code it was given for that, and makes its log read-only: a job may end with any exit
+code, but does not do that. It stands for dlt's launchers of the same name and
 calls their functions, in this process, so that what was imported while waiting counts.
 
 Standard library and dlt only, of the job's own environment; Python 3.10 and later.
@@ -27,6 +28,7 @@ SINCE_1_30 = ("apply_job_configuration", "prepare_run_env")
 """Steps that dlt's module launcher takes from some version on: job settings, then window and timezone."""
 
 ORDER_BLOCK_BYTES = 65536
+UNRELEASED_LOG_MODE = 0o400
 
 
 def main(argv: list[str]) -> None:
@@ -36,14 +38,28 @@ def main(argv: list[str]) -> None:
     name, unreleased_exit_code = argv[1], int(argv[2])
     launcher = importlib.import_module(name)
     open_hub()
+    own_module("report").install()
     order = read_order(0)
     if order is None:
+        with contextlib.suppress(OSError):
+            os.fchmod(1, UNRELEASED_LOG_MODE)
         os._exit(unreleased_exit_code)
     detach_stdin()
     if name == MODULE:
         run_module(launcher, order)
     else:
         run_launcher(launcher, order)
+
+
+def own_module(name: str) -> ModuleType:
+    """One of the files beside this one; their directory is not one that a job imports from."""
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"dlt_runtime_{name}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def open_hub() -> None:
@@ -100,14 +116,20 @@ def run_launcher(launcher: ModuleType, order: dict[str, Any]) -> None:
     module = order["entry_point"]["module"]
     if not is_importable(module):
         fail(f"module `{module}` is not in the deployment")
-    wanted = inspect.signature(launcher.run).parameters
+    serving = own_module("serving") if order["entry_point"].get("job_type") == "interactive" else None
+    call = serving.prepare(launcher, order["entry_point"]) if serving else launcher.run
+    wanted = inspect.signature(call).parameters
     arguments = {name: value for name, value in order.items() if name in wanted}
     # Newer launchers print a job's result in their own way, also that of a job which gave up.
     run = getattr(launcher, "run_and_print_result", run_and_print_result)
     try:
-        run(lambda: launcher.run(**arguments))
+        run(lambda: call(**arguments))
     except JobResolutionError as error:
         # Its message is one for people: which function, and why not.
+        fail(str(error))
+    except Exception as error:
+        if serving is None or not isinstance(error, serving.CannotServeError):
+            raise
         fail(str(error))
 
 

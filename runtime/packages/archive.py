@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from runtime.domain.packages import PackageFile, content_digest, package_hash
-from runtime.errors import InvalidError, UnavailableError
+from runtime.errors import InvalidError, disk_error
 from runtime.packages.file_manifest import MANIFEST_NAME, ManifestFile, read_manifest
 from runtime.packages.gzip_stream import GzipStream
 from runtime.packages.refusal import refusal
@@ -70,7 +70,7 @@ def unpack_archive(archive: Path, into: Path, limits: LimitSettings, max_bytes: 
     except BaseException as error:
         shutil.rmtree(into, ignore_errors=True)
         if isinstance(error, OSError):
-            raise UnavailableError(f"the package could not be unpacked: {error.strerror}", code="disk") from error
+            raise disk_error("the package could not be unpacked", error) from error
         raise
 
 

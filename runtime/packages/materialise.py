@@ -6,13 +6,11 @@ here, files and links must be new, and links come last.
 """
 
 import asyncio
-import errno
-import fcntl
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
@@ -21,8 +19,10 @@ from weakref import WeakValueDictionary
 import structlog
 
 from runtime.domain.packages import PackageFile
-from runtime.errors import UnavailableError
+from runtime.errors import UnavailableError, disk_error
+from runtime.packages.copying import FileCopier
 from runtime.packages.refusal import refusal
+from runtime.packages.removal import remove_tree
 from runtime.packages.tree import path_parts
 from runtime.sandbox.identity import boot_id
 
@@ -32,9 +32,6 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _ENTRY_BYTES = 1024
 """What an entry counts for besides its content, so that a batch of empty files ends too."""
 
-_COPY_BYTES = 64 * 1024 * 1024
-_FICLONE = 0x40049409  # <linux/fs.h>: share the blocks of another file
-_NOT_SUPPORTED = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EPERM}
 _OWNER_READS = 0o400
 _DIRECTORY_MODE = 0o755
 _PRIVATE_DIRECTORY = 0o700
@@ -69,6 +66,19 @@ class PackageCache:
                     await self._write(tree, write)
         return tree
 
+    async def prune(self, used: Callable[[], Awaitable[Container[UUID]]]) -> int:
+        """Remove the trees of deployments that nothing uses; returns how many.
+
+        Args:
+            used: Asked after the trees have been listed, so that one which is written meanwhile is safe.
+        """
+        found = await asyncio.to_thread(_trees, self._root)
+        in_use = await used()
+        unused = [tree for deployment_id, tree in found if deployment_id not in in_use]
+        for tree in unused:
+            await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
+        return len(unused)
+
     async def _write(self, tree: Path, write: Callable[[Path], Awaitable[None]]) -> None:
         unfinished = self._root / f".{tree.name}.{secrets.token_hex(4)}"
         unfinished.mkdir(mode=0o700)
@@ -85,6 +95,14 @@ class PackageCache:
             if not self._is_open:
                 await asyncio.to_thread(_open_cache, self._root, boot_id())
                 self._is_open = True
+
+
+def _trees(root: Path) -> list[tuple[UUID, Path]]:
+    found = []
+    for tree in root.glob("*"):
+        with suppress(ValueError):
+            found.append((UUID(tree.name), tree))
+    return found
 
 
 def _open_cache(root: Path, boot: str) -> None:
@@ -134,10 +152,33 @@ def working_copy(source: Path, target: Path) -> None:
     with _disk_errors("the working copy could not be made"):
         target.mkdir(mode=0o700)
         try:
-            _Copier().copy(source, target)
+            _copy_tree(source, target)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
             raise
+
+
+def lay_links(links: Mapping[str, str], copy: Path) -> None:
+    """Put symbolic links (path below the working copy, and target) in the place of whatever the deployment has there.
+
+    Raises:
+        UnavailableError: a directory on the way is a link, or the disk did not take it.
+    """
+    with _disk_errors("the working copy could not be made"):
+        for path, target in links.items():
+            directory = copy
+            *parents, name = path.split("/")
+            for part in parents:
+                directory = directory / part
+                if directory.is_symlink():
+                    raise UnavailableError(f"`{path}` in the deployment must not be below a link", code="deployment")
+                directory.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+            link = directory / name
+            if link.is_symlink() or not link.is_dir():
+                link.unlink(missing_ok=True)
+            else:
+                remove_tree(link)
+            link.symlink_to(target)
 
 
 def write_settings(files: Iterable[tuple[str, bytes]], dot_dlt: Path) -> None:
@@ -196,48 +237,27 @@ class _TreeWriter:
         return self._made[parts]
 
 
-class _Copier:
-    """Copies one tree; remembers whether the file system shares blocks, so that it is asked once."""
-
-    def __init__(self) -> None:
-        self._can_share = True
-
-    def copy(self, source: Path, target: Path) -> None:
-        waiting = [(source, target)]
-        while waiting:
-            from_directory, to_directory = waiting.pop()
-            with os.scandir(from_directory) as entries:
-                for entry in entries:
-                    from_path, to_path = from_directory / entry.name, to_directory / entry.name
-                    if entry.is_symlink():
-                        to_path.symlink_to(from_path.readlink())
-                    elif entry.is_dir(follow_symlinks=False):
-                        to_path.mkdir(_DIRECTORY_MODE)
-                        waiting.append((from_path, to_path))
-                    else:
-                        self._copy_file(from_path, to_path)
-
-    def _copy_file(self, source: Path, target: Path) -> None:
-        with source.open("rb", buffering=0) as reading, target.open("xb", buffering=0) as writing:
-            status = os.fstat(reading.fileno())
-            if status.st_size and not self._share(reading.fileno(), writing.fileno()):
-                _copy_bytes(reading.fileno(), writing.fileno())
-            os.fchmod(writing.fileno(), stat.S_IMODE(status.st_mode))
-
-    def _share(self, reading: int, writing: int) -> bool:
-        if self._can_share:
-            try:
-                fcntl.ioctl(writing, _FICLONE, reading)
-            except OSError as error:
-                if error.errno not in _NOT_SUPPORTED:
-                    raise
-                self._can_share = False
-        return self._can_share
+def _copy_tree(source: Path, target: Path) -> None:
+    copier = FileCopier()
+    waiting = [(source, target)]
+    while waiting:
+        from_directory, to_directory = waiting.pop()
+        with os.scandir(from_directory) as entries:
+            for entry in entries:
+                from_path, to_path = from_directory / entry.name, to_directory / entry.name
+                if entry.is_symlink():
+                    to_path.symlink_to(from_path.readlink())
+                elif entry.is_dir(follow_symlinks=False):
+                    to_path.mkdir(_DIRECTORY_MODE)
+                    waiting.append((from_path, to_path))
+                else:
+                    _copy_file(copier, from_path, to_path)
 
 
-def _copy_bytes(reading: int, writing: int) -> None:
-    while os.sendfile(writing, reading, None, _COPY_BYTES):
-        pass
+def _copy_file(copier: FileCopier, source: Path, target: Path) -> None:
+    with source.open("rb", buffering=0) as reading, target.open("xb", buffering=0) as writing:
+        copier.copy(reading.fileno(), writing.fileno())
+        os.fchmod(writing.fileno(), stat.S_IMODE(os.fstat(reading.fileno()).st_mode))
 
 
 def _make_directory(directory: Path, mode: int, entry: str) -> None:
@@ -269,4 +289,4 @@ def _disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnavailableError(f"{what}: {error.strerror}", code="disk") from error
+        raise disk_error(what, error) from error

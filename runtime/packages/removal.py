@@ -17,10 +17,8 @@ from pathlib import Path
 def remove_tree(path: Path) -> None:
     """Remove a directory and all below it, following no link; nothing to do where it is gone already.
 
-    Nobody else may be at work in the tree.
-
     Raises:
-        OSError: the disk refuses.
+        OSError: the disk refuses, or somebody goes on adding to the tree.
     """
     with suppress(FileNotFoundError):
         _open_up(path, None)
@@ -67,6 +65,11 @@ def _new_names() -> Iterator[str]:
 
 
 def _open_up(name: Path | str, directory: int | None) -> None:
-    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(name, stat.S_IRWXU, dir_fd=directory)
+    # By descriptor: a job still at work here could put a link where the directory was, and chmod follows links.
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
+            Path(f"/proc/self/fd/{descriptor}").chmod(stat.S_IRWXU)
+    finally:
+        os.close(descriptor)

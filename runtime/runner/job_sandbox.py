@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.runner.launch import UNRELEASED_EXIT_CODE, Launch
-from runtime.sandbox.policy import Mount, SandboxPolicy
+from runtime.runner.launch import UNRELEASED_EXIT_CODE, KeptData, Launch
+from runtime.sandbox.confinement import in_memory_bytes
+from runtime.sandbox.policy import SHARED_MEMORY, Mount, SandboxPolicy
 from runtime.sandbox.system_mounts import SystemView
 
 VENV = "/venv"
 WORKSPACE = "/workspace"
 LAUNCHERS = "/opt/dlt-runtime/launchers"
 HOME = "/home/job"
+IN_MEMORY = (HOME, SHARED_MEMORY)
+"""What is there but on no disk; `/tmp` is on one."""
+COPIES = "/run/data"
+"""Where an app finds the generations of its copied data."""
 
 _LOCALE = ("LANG", "LANGUAGE", "TZ")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
@@ -35,8 +40,7 @@ def job_policy(
         Mount(source=launch.environment, target=VENV),
         Mount(source=launchers, target=LAUNCHERS),
         Mount(source=launch.working_copy, target=WORKSPACE, writable=True),
-        *(Mount(source=launch.var_dir, target=place, writable=True) for place in state_places(launch.profile)),
-        *(Mount(source=launch.local_dir, target=place, writable=True) for place in data_places(launch.profile)),
+        *_data_mounts(launch),
     ]
     empty = [HOME]
     if launch.scratch_dir is None:
@@ -47,10 +51,27 @@ def job_policy(
         mounts=(*system.mounts, *own, *launch.extra_mounts),
         links=system.links,
         empty_directories=tuple(empty),
+        in_memory_bytes=in_memory_bytes(launch.machine),
         environment=job_environment(launch, daemon_environment),
         working_directory=WORKSPACE,
         share_network=True,
     )
+
+
+def data_links(profile: str) -> dict[str, str]:
+    """The links a working copy needs where its data are copies: path in the working copy, and where it leads."""
+    links = dict.fromkeys(state_places(profile), f"{COPIES}/current/var")
+    links |= dict.fromkeys(data_places(profile), f"{COPIES}/current/local")
+    return {place.removeprefix(f"{WORKSPACE}/"): target for place, target in links.items()}
+
+
+def _data_mounts(launch: Launch) -> list[Mount]:
+    data = launch.data
+    if isinstance(data, KeptData):
+        kept = [(data.var, place) for place in state_places(launch.profile)]
+        kept += [(data.local, place) for place in data_places(launch.profile)]
+        return [Mount(source=source, target=place, writable=True) for source, place in kept]
+    return [Mount(source=data.place, target=COPIES, writable=True)]
 
 
 def job_environment(launch: Launch, daemon_environment: Mapping[str, str]) -> dict[str, str]:

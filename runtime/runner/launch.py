@@ -6,12 +6,32 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from runtime.domain.machines import Machine
 from runtime.domain.model import Frozen
 from runtime.sandbox.identity import ProcessIdentity
 from runtime.sandbox.policy import Mount
 
 UNRELEASED_EXIT_CODE = 113
 """A launcher's when no order came: no code of the job has run, so a success or a failure would be a lie."""
+UNRELEASED_LOG_MODE = 0o400
+"""What it makes of its log's mode then, so that a job which ends with that exit code is not taken for it."""
+
+
+class KeptData(Frozen):
+    """What a profile's runs keep; shown at /workspace/.dlt/.var/<profile> and at /workspace/_local/<profile>."""
+
+    var: Path
+    local: Path
+
+
+class CopiedData(Frozen):
+    """Copies of that, in generations: `place/current` is a link to a directory with the same two, `var` and `local`.
+
+    The whole place is shown, and links lead through `current`, so that the next generation is seen as soon as it is
+    there.
+    """
+
+    place: Path
 
 
 class Launch(Frozen):
@@ -21,10 +41,11 @@ class Launch(Frozen):
         environment: The virtualenv, shown at /venv.
         base_prefix: The installation of its interpreter (`sys.base_prefix`).
         working_copy: This run's own copy of the deployment with its `.dlt/`, shown writable at /workspace.
-        var_dir: Persistent, shown at /workspace/.dlt/.var/<profile>.
-        local_dir: Persistent, shown at /workspace/_local/<profile>.
+        data: Where the files are that outlive a run, or copies of them.
         scratch_dir: Shown at /tmp; None gives one in memory, which counts against the machine's.
         launcher: dlt's launcher module from the manifest, e.g. `dlt._workspace.deployment.launchers.job`.
+        own_network: A network for this run alone, instead of its workspace's.
+        machine: What the run may use.
         extra_mounts: Mounted last.
         variables: Added to the job's environment; they win over ours.
     """
@@ -34,11 +55,12 @@ class Launch(Frozen):
     environment: Path
     base_prefix: Path
     working_copy: Path
-    var_dir: Path
-    local_dir: Path
+    data: "KeptData | CopiedData"
     scratch_dir: Path | None = None
     profile: str
     launcher: str
+    own_network: bool = False
+    machine: Machine = Machine()
     extra_mounts: tuple[Mount, ...] = ()
     variables: dict[str, str] = Field(default_factory=dict)
 

@@ -13,9 +13,13 @@ from uuid import UUID
 import structlog
 from watchfiles import awatch
 
-BLOCK_BYTES = 1024 * 1024
-"""Most that is handed out at once."""
+from runtime.runner.holes import free_range
 
+BLOCK_BYTES = 128 * 1024
+"""Most that is handed out at once: what follows is done in one go, and others wait meanwhile."""
+
+_OURS = 0o600
+_DISK_BLOCK_BYTES = 512
 _STEP_MS = 3
 _DEBOUNCE_MS = 6
 _SWEEP_MS = 1000
@@ -47,15 +51,20 @@ class LogTail:
         if watcher is not None:
             await watcher
 
-    async def follow(self, run_id: UUID, *, ended: asyncio.Event, offset: int = 0) -> AsyncGenerator[bytes, None]:
+    async def follow(
+        self, run_id: UUID, *, ended: asyncio.Event, offset: int = 0, may_shrink: bool = True
+    ) -> AsyncGenerator[bytes, None]:
         """What was appended since `offset`, block by block, at most `BLOCK_BYTES` each.
 
         Once `ended` is set, what is left is handed out and the iteration stops; set it when nothing can write any
         more, that is when `Runner.wait` has returned. A file that a job has truncated is read from its start again.
+
+        Args:
+            may_shrink: False where the file may be shorter for another reason, a power cut: what was read stays read.
         """
         wake = asyncio.Event()
         waiting = asyncio.create_task(ended.wait())
-        reader = _Reader(self._directory / f"{run_id}.log", offset)
+        reader = _Reader(self._file(run_id), offset, may_shrink=may_shrink)
         self._wakes[run_id].add(wake)
         try:
             self._watch()
@@ -77,6 +86,37 @@ class LogTail:
             self._wakes[run_id].discard(wake)
             if not self._wakes[run_id]:
                 del self._wakes[run_id]
+
+    def size(self, run_id: UUID) -> int:
+        """Bytes the run has written so far."""
+        with suppress(FileNotFoundError):
+            return self._file(run_id).stat().st_size
+        return 0
+
+    def taken(self, run_id: UUID) -> int:
+        """Bytes the file takes on the disk: fewer than its size where it has holes, more where room is set aside."""
+        with suppress(FileNotFoundError):
+            return self._file(run_id).stat().st_blocks * _DISK_BLOCK_BYTES
+        return 0
+
+    def part(self, run_id: UUID, begin: int, end: int) -> bytes:
+        """What it has written from one place up to another."""
+        with suppress(FileNotFoundError), os.fdopen(_open(self._file(run_id), os.O_RDONLY), "rb") as file:
+            file.seek(begin)
+            return file.read(end - begin)
+        return b""
+
+    def free(self, run_id: UUID, begin: int, end: int) -> None:
+        """Give the disk back what lies between two places; reading it gives zeros, all other places stay. Blocks."""
+        with suppress(FileNotFoundError):
+            descriptor = _open(self._file(run_id), os.O_WRONLY)
+            try:
+                free_range(descriptor, begin, end)
+            finally:
+                os.close(descriptor)
+
+    def _file(self, run_id: UUID) -> Path:
+        return self._directory / f"{run_id}.log"
 
     def _watch(self) -> None:
         if self._watcher is None:
@@ -126,19 +166,20 @@ class LogTail:
 class _Reader:
     """Reads one file on from an offset; a file that is not there (yet) is empty."""
 
-    def __init__(self, path: Path, offset: int) -> None:
+    def __init__(self, path: Path, offset: int, *, may_shrink: bool) -> None:
         self._path = path
+        self._may_shrink = may_shrink
         self._offset = offset
         self._descriptor = -1
 
     def read(self) -> bytes:
         if self._descriptor < 0:
             try:
-                self._descriptor = os.open(self._path, os.O_RDONLY)
+                self._descriptor = _open(self._path, os.O_RDONLY)
             except FileNotFoundError:
                 return b""
         block = os.pread(self._descriptor, BLOCK_BYTES, self._offset)
-        if not block and os.fstat(self._descriptor).st_size < self._offset:
+        if not block and self._may_shrink and os.fstat(self._descriptor).st_size < self._offset:
             self._offset = 0
             block = os.pread(self._descriptor, BLOCK_BYTES, 0)
         self._offset += len(block)
@@ -148,6 +189,15 @@ class _Reader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _open(path: Path, flags: int) -> int:
+    """Open a log also where its job, which holds it, has taken our rights to it away."""
+    try:
+        return os.open(path, flags | os.O_CLOEXEC)
+    except PermissionError:
+        path.chmod(_OURS)
+        return os.open(path, flags | os.O_CLOEXEC)
 
 
 async def _either(wake: asyncio.Event, ended: "asyncio.Task[bool]") -> None:

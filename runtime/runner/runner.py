@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import stat
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +20,24 @@ from uuid import UUID
 import structlog
 
 import runtime.launchers
+from runtime.domain.machines import Machine
 from runtime.errors import UnavailableError
 from runtime.runner.job_sandbox import WORKSPACE, data_places, job_command, job_policy, state_places
-from runtime.runner.launch import Launch, LiveProcess, ReleaseOrder
+from runtime.runner.launch import (
+    UNRELEASED_EXIT_CODE,
+    UNRELEASED_LOG_MODE,
+    CopiedData,
+    Launch,
+    LiveProcess,
+    ReleaseOrder,
+)
 from runtime.runner.status import parse_child_pid, read_exit_code
-from runtime.sandbox.detached import reap, spawn_detached, wait_readable, wait_writable
+from runtime.sandbox.cgroups import ControlGroups, GroupUsage
+from runtime.sandbox.confinement import LimitsInForce, inside, limits_in_force
+from runtime.sandbox.detached import end_with_children, reap, spawn_detached, wait_readable, wait_writable
 from runtime.sandbox.identity import (
     ProcessIdentity,
+    boot_id,
     children_of,
     identify,
     is_alive,
@@ -35,13 +48,18 @@ from runtime.sandbox.identity import (
 )
 from runtime.sandbox.network import NetworkHolders
 from runtime.sandbox.policy import SandboxPolicy, bwrap_argv
+from runtime.sandbox.precedence import behind_the_daemon
+from runtime.sandbox.quota import taken_bytes
+from runtime.sandbox.seccomp import passed_filter
 from runtime.sandbox.system_mounts import system_view, write_system_files
 from runtime.sandbox.tools import SandboxTools, find_tools
 
 _LAUNCHERS = Path(runtime.launchers.__file__ or "").parent
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-_START_SECONDS = 10.0
+_START_SECONDS = 60.0
 _REPORT_SECONDS = 5.0
+_LATE_REPORT_LOOKS = 50
+_LOOK_SECONDS = 0.02
 _LAST_WORDS_BYTES = 4096
 
 log = structlog.get_logger()
@@ -51,6 +69,7 @@ log = structlog.get_logger()
 class PreparedRun:
     """A sandbox whose launcher waits for its order; give it to `release` or `discard`, once."""
 
+    launch: Launch
     live: LiveProcess
     order_fd: int
 
@@ -61,10 +80,12 @@ class PreparedRun:
 
 
 class Runner:
-    """The runs' processes of one daemon."""
+    """The runs' processes of one daemon; `limits` says by what it keeps them within their machine sizes."""
 
-    def __init__(self, state_dir: Path, network: NetworkHolders) -> None:
+    def __init__(self, state_dir: Path, network: NetworkHolders, groups: ControlGroups | None = None) -> None:
         """Make `live/` and our files for `/etc` below the state directory."""
+        self.limits: LimitsInForce = limits_in_force(groups.controllers if groups else None, kernel_version())
+        self._groups = groups
         self.live_dir = state_dir / "live"
         self.live_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.system_files = state_dir / "etc"
@@ -83,7 +104,7 @@ class Runner:
             UnavailableError: the sandbox or the workspace's network cannot be made; the message says why.
         """
         tools = await asyncio.to_thread(find_tools)
-        entry = await self._network.entry(launch.workspace_id)
+        entry = await self._network.entry(launch.run_id if launch.own_network else launch.workspace_id)
         system = system_view(self.system_files, launch.base_prefix)
         policy = job_policy(launch, system, _LAUNCHERS, os.environ)
         _make_mount_points(launch)
@@ -92,20 +113,20 @@ class Runner:
         try:
             init = await _init_of(spawned)
         except BaseException:
-            # Its launcher reads the end of the pipe and goes.
             os.close(spawned.order_fd)
+            await end_with_children(spawned.pid)
             raise
         finally:
             os.close(spawned.info_fd)
         if init is None:
             os.close(spawned.order_fd)
-            reap(spawned.pid)
+            await end_with_children(spawned.pid)
             raise self._not_started(launch.run_id)
         monitor = identify(spawned.pid)
         if monitor is not None:
             self._monitors[launch.run_id] = monitor
         log.debug("A sandbox waits for its order", action="run.prepare", run_id=str(launch.run_id), pid=init.pid)
-        return PreparedRun(LiveProcess.of(launch.run_id, init), spawned.order_fd)
+        return PreparedRun(launch, LiveProcess.of(launch.run_id, init), spawned.order_fd)
 
     async def release(self, prepared: PreparedRun, order: ReleaseOrder) -> LiveProcess:
         """Tell the launcher what to run, and let go of it: from here on the run outlives the daemon.
@@ -170,8 +191,27 @@ class Runner:
                 await wait_readable(init_fd)
         if monitor is not None:
             reap(monitor.pid)
+        elif live.identity.boot_id == boot_id():
+            await self._late_report(live.run_id)
         self._monitors.pop(live.run_id, None)
         return read_exit_code(self._status_file(live.run_id))
+
+    def was_released(self, live: LiveProcess, exit_code: int | None) -> bool:
+        """Whether a process that has ended had got its order; until it is forgotten."""
+        if exit_code != UNRELEASED_EXIT_CODE:
+            return True
+        try:
+            mode = stat.S_IMODE(self.log_file(live.run_id).stat().st_mode)
+        except FileNotFoundError:
+            return True
+        return mode != UNRELEASED_LOG_MODE
+
+    async def _late_report(self, run_id: UUID) -> None:
+        """Give a monitor that could not be found any more, since its init had just ended, a moment to report."""
+        for _ in range(_LATE_REPORT_LOOKS):
+            if read_exit_code(self._status_file(run_id)) is not None:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def terminate(self, live: LiveProcess) -> bool:
         """Send SIGTERM to the job's own process, the first child of the sandbox's init; False if it has ended."""
@@ -187,8 +227,25 @@ class Runner:
         """Send SIGKILL to the sandbox's init, which ends everything inside; False if it has ended."""
         return send_signal(live.identity, signal.SIGKILL)
 
+    def limit_again(self, run_id: UUID, machine: Machine) -> None:
+        """Put a live run's limits on its control group once more: what was above it may have been made anew."""
+        if self._groups is not None:
+            self._groups.limit(str(run_id), machine)
+
+    def usage(self, run_id: UUID) -> GroupUsage | None:
+        """What a run's control group has counted; None where it has none."""
+        return self._groups.usage(str(run_id)) if self._groups else None
+
+    def keep_groups(self, runs: Set[str]) -> None:
+        """Remove the control groups of all but these runs; blocks."""
+        if self._groups is not None:
+            for name in self._groups.names() - runs:
+                self._groups.remove(name)
+
     def forget(self, run_id: UUID) -> None:
-        """Remove a settled run's log and status files."""
+        """Remove a settled run's log and status files, and its control group."""
+        if self._groups is not None:
+            self._groups.remove(str(run_id))
         self.log_file(run_id).unlink(missing_ok=True)
         self._status_file(run_id).unlink(missing_ok=True)
 
@@ -200,24 +257,51 @@ class Runner:
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             stdin, order_fd = os.pipe()
             info_fd, info = os.pipe()
+            # New files: an unreleased sandbox of a daemon that has just died may still write into the old ones.
+            self.forget(launch.run_id)
             output = os.open(self.log_file(launch.run_id), _APPEND, 0o600)
-            # A new file: an unreleased sandbox of a daemon that has just died may still report into the old one.
-            self._status_file(launch.run_id).unlink(missing_ok=True)
             status = os.open(self._status_file(launch.run_id), _APPEND, 0o600)
             for descriptor in (stdin, info, output, status):
                 theirs.callback(os.close, descriptor)
             for descriptor in (order_fd, info_fd):
                 ours.callback(os.close, descriptor)
-            argv = [*entry, *bwrap_argv(policy, job_command(launch), status_fd=status, info_fd=info, tools=tools)]
+            is_counted = self.limits.memory == "control group"
+            filters = theirs.enter_context(passed_filter(memory_is_counted=is_counted))
+            sandbox = bwrap_argv(
+                policy,
+                [*self._inside(launch), *job_command(launch)],
+                status_fd=status,
+                info_fd=info,
+                seccomp_fd=next(iter(filters), None),
+                tools=tools,
+            )
             pid = spawn_detached(
-                argv, environment=policy.environment, stdin=stdin, output=output, pass_fds=(status, info)
+                [*self._outside(launch), *entry, *sandbox],
+                environment=policy.environment,
+                stdin=stdin,
+                output=output,
+                pass_fds=(status, info, *filters),
             )
             ours.pop_all()
             return _Spawned(pid, order_fd, info_fd)
 
+    def _outside(self, launch: Launch) -> list[str]:
+        try:
+            group = self._groups.create(str(launch.run_id), launch.machine) if self._groups else None
+        except OSError as error:
+            raise UnavailableError(
+                f"the run's control group cannot be made: {error.strerror}", code="sandbox_unavailable"
+            ) from error
+        return behind_the_daemon(group)
+
+    def _inside(self, launch: Launch) -> list[str]:
+        disk = launch.machine.disk
+        largest = None if disk is None else disk + taken_bytes(launch.working_copy)
+        return inside(launch.machine, self.limits, largest)
+
     def _not_started(self, run_id: UUID) -> UnavailableError:
         said = self.log_file(run_id).read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else "bubblewrap said nothing"
+        reason = said[-1] if said else f"bubblewrap said nothing within {_START_SECONDS:g} seconds"
         self.forget(run_id)
         return UnavailableError(f"the sandbox did not start: {reason}", code="sandbox_unavailable")
 
@@ -226,6 +310,12 @@ class _Spawned(NamedTuple):
     pid: int
     order_fd: int
     info_fd: int
+
+
+def kernel_version() -> tuple[int, int]:
+    """Major and minor number of the running kernel."""
+    major, minor, *_ = os.uname().release.split(".")
+    return int(major), int(minor.partition("-")[0])
 
 
 async def _init_of(spawned: _Spawned) -> ProcessIdentity | None:
@@ -261,6 +351,8 @@ def _watch(identity: ProcessIdentity, descriptors: contextlib.ExitStack) -> int 
 
 def _make_mount_points(launch: Launch) -> None:
     """bubblewrap would make them, but would follow a link in the working copy while the machine is still mounted."""
+    if isinstance(launch.data, CopiedData):
+        return  # the working copy has links instead
     for place in (*state_places(launch.profile), *data_places(launch.profile)):
         path = launch.working_copy
         for part in place.removeprefix(f"{WORKSPACE}/").split("/"):

@@ -1,10 +1,26 @@
-"""The machine's own addresses, from procfs: what a workspace's network must not lead to."""
+"""What a workspace's network must not lead to: the machine's own addresses, from procfs, and those of its cloud."""
 
 import ipaddress
 from pathlib import Path
 
 _FIB_TRIE = Path("/proc/net/fib_trie")
 _IF_INET6 = Path("/proc/net/if_inet6")
+
+
+_METADATA_4 = (
+    "169.254.169.254",  # nearly all clouds
+    "169.254.170.2",  # credentials of containers: Amazon's
+    "169.254.170.23",
+    "100.100.100.200",  # Alibaba
+    "168.63.129.16",  # Azure, beside the first
+    "192.0.0.192",  # Oracle, beside the first
+)
+_METADATA_6 = ("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254")
+
+
+def metadata_addresses() -> frozenset[str]:
+    """Where clouds tell whoever asks from this machine its credentials and secrets."""
+    return frozenset((*_METADATA_4, *(_METADATA_6 if _IF_INET6.exists() else ())))
 
 
 def local_addresses() -> frozenset[str]:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import UnavailableError
-from runtime.sandbox.identity import ProcessIdentity, open_pidfd
+from runtime.sandbox.identity import ProcessIdentity, children_of, identify, open_pidfd, send_signal
 
 _unreaped: set[int] = set()
 """Children whose exit status nobody has taken yet; any other process's is not ours to take."""
@@ -79,6 +79,20 @@ async def kill_and_wait(identity: ProcessIdentity) -> None:
         finally:
             os.close(descriptor)
     reap(identity.pid)
+
+
+async def end_with_children(pid: int) -> None:
+    """Kill a process from `spawn_detached` and its children, and take its exit status once all have ended.
+
+    A sandbox's init is one, and with it goes all inside.
+    """
+    parent = identify(pid)
+    if parent is not None:
+        send_signal(parent, signal.SIGSTOP)  # so that no child comes to be behind our back
+        children = [child for each in children_of(pid) if (child := identify(each)) is not None]
+        for process in (parent, *children):
+            await kill_and_wait(process)
+    reap(pid)
 
 
 async def wait_readable(*descriptors: int) -> None:

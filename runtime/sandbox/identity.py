@@ -43,11 +43,14 @@ def parent_of(pid: int) -> int | None:
 
 
 def children_of(pid: int) -> list[int]:
-    """The pids of the children, in the order in which they became that."""
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    """The pids of the children, of each thread in the order in which they became that."""
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        # A child belongs to the thread that made it, for as long as that is there.
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                children += [int(word) for word in (thread / "children").read_text().split()]
+    return children
 
 
 def name_of(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""One network namespace per workspace: a way out, no way in, and no way to the machine itself.
+"""One network namespace per workspace, and one per app: a way out, no way in, no way to the machine itself.
 
 pasta makes the namespace and relays its traffic through ordinary sockets, without privileges. It costs 0.25 s, so it
 is started once per workspace around a process that only sleeps (the holder), and each sandbox is started inside with
@@ -7,12 +7,18 @@ nsenter, which costs milliseconds. Holders outlive the daemon, as runs do, and a
 pasta must be told to forward nothing: by default it forwards every listening port, both ways, and so would show the
 machine's loopback inside. It copies the machine's first address into the namespace, which makes that one unreachable;
 to any other address of the machine (a second card, a container bridge) its relay would connect, so these get a
-`prohibit` route. A job cannot take it away: it has no capability in the namespace.
+`prohibit` route, as do the metadata services of clouds. A job cannot take it away: it has no capability in the
+namespace.
+
+A holder goes on only once its record is on disk: until then its process waits for a word from the daemon and ends with
+it, so a daemon that dies at the wrong moment leaves no holder that nobody knows of.
 """
 
 import asyncio
+import contextlib
 import os
 from collections import defaultdict
+from collections.abc import Container
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -22,13 +28,14 @@ from pydantic import ValidationError
 
 from runtime.domain.model import Frozen
 from runtime.errors import UnavailableError
-from runtime.sandbox.addresses import local_addresses
-from runtime.sandbox.detached import kill_and_wait, reap, spawn_detached
+from runtime.sandbox.addresses import local_addresses, metadata_addresses
+from runtime.sandbox.detached import end_with_children, kill_and_wait, spawn_detached
 from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, name_of
 from runtime.sandbox.system_mounts import DNS_FORWARD_4, DNS_FORWARD_6
 from runtime.sandbox.tools import find_program
 
-_SLEEPER = "sleep"
+_WAITER = "sh"
+_SLEEP_ONCE_TOLD = "read -r _ && exec sleep infinity"
 _START_SECONDS = 10.0
 _LOOK_SECONDS = 0.005
 _HINT = 'see that /dev/net/tun can be opened by the daemon\'s user, or set `network = "host"` under [runs]'
@@ -45,16 +52,18 @@ class HolderRecord(Frozen):
 
 
 class NetworkHolders:
-    """Hands out the way into a workspace's network."""
+    """Hands out the way into the network of a workspace, or of an app, which is named by its run."""
 
-    def __init__(self, state_dir: Path, mode: Literal["isolated", "host"]) -> None:
+    def __init__(self, state_dir: Path, mode: Literal["isolated", "host"], *, cloud_metadata: bool = False) -> None:
         """Look at nothing yet.
 
         Args:
+            cloud_metadata: Whether jobs reach the service that tells this machine its credentials in a cloud.
             state_dir: The daemon's state; records are kept in `network/` below it.
             mode: `host` shares the machine's network; then there is nothing to enter.
         """
         self.mode = mode
+        self._always_closed = frozenset() if cloud_metadata else metadata_addresses()
         self._directory = state_dir / "network"
         self._locks: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -76,10 +85,18 @@ class NetworkHolders:
                     await _end(holder)
                 holder = await self._start(workspace_id)
             # Asked each time: a container bridge may have come up since.
-            if missing := local_addresses() - holder.closed:
+            if missing := (local_addresses() | self._always_closed) - holder.closed:
                 await _close_off(holder, missing)
                 self._remember(workspace_id, holder.model_copy(update={"closed": holder.closed | missing}))
             return _enter(holder)
+
+    async def present(self, holder_id: UUID) -> list[str] | None:
+        """As `entry`, of a network that is there; None if it is gone, and with it the way to what was started in it."""
+        if self.mode == "host":
+            return []
+        async with self._locks[holder_id]:
+            holder = self._recall(holder_id)
+        return _enter(holder) if holder is not None and is_alive(holder.sleeper) else None
 
     async def dismiss(self, workspace_id: UUID) -> None:
         """End a workspace's holder, if there is one; sandboxes still inside lose their way out."""
@@ -87,10 +104,23 @@ class NetworkHolders:
             holder = self._recall(workspace_id)
             if holder is not None:
                 await _end(holder)
-            self._record(workspace_id).unlink(missing_ok=True)
+            for path in (self._record(workspace_id), self._said(workspace_id)):
+                path.unlink(missing_ok=True)
+
+    async def sweep(self, keep: Container[UUID]) -> None:
+        """End every holder that is not for one of `keep`, and remove what was noted of it; call before `entry`."""
+        for path in await asyncio.to_thread(lambda: sorted(self._directory.glob("*"))):
+            with contextlib.suppress(ValueError):
+                holder_id = UUID(path.stem)
+                if holder_id not in keep:
+                    await self.dismiss(holder_id)
+                    path.unlink(missing_ok=True)
 
     def _record(self, workspace_id: UUID) -> Path:
         return self._directory / f"{workspace_id}.json"
+
+    def _said(self, workspace_id: UUID) -> Path:
+        return self._directory / f"{workspace_id}.log"
 
     def _recall(self, workspace_id: UUID) -> HolderRecord | None:
         try:
@@ -111,14 +141,25 @@ class NetworkHolders:
                 hint='run the daemon as an ordinary user, or set `network = "host"` under [runs]',
             )
         self._directory.mkdir(parents=True, exist_ok=True)
-        said = self._directory / f"{workspace_id}.log"
+        said = self._said(workspace_id)
         descriptor = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        try:
-            pid = spawn_detached(holder_argv(), environment={"PATH": os.defpath}, output=descriptor)
-        finally:
-            os.close(descriptor)
-        holder = await self._until_ready(pid, said)
-        self._remember(workspace_id, holder)
+        waiting, word = os.pipe()
+        with os.fdopen(word, "wb", buffering=0) as tell:
+            try:
+                argv, environment = holder_argv(), {"PATH": os.defpath}
+                pid = spawn_detached(argv, environment=environment, stdin=waiting, output=descriptor)
+            finally:
+                os.close(descriptor)
+                os.close(waiting)
+            try:
+                holder = await self._until_ready(pid, said)
+                self._remember(workspace_id, holder)
+            except BaseException:  # cancelled, too
+                await end_with_children(pid)
+                raise
+            # One that has died meanwhile is no error here: whoever enters next finds that out.
+            with contextlib.suppress(BrokenPipeError):
+                tell.write(b"\n")
         log.info("A network for a workspace", action="network.start", workspace_id=str(workspace_id), pid=pid)
         return holder
 
@@ -129,20 +170,17 @@ class NetworkHolders:
         while (relay := identify(pid)) is not None and loop.time() < deadline:
             for child in children_of(pid):
                 sleeper = identify(child)
-                if sleeper is not None and name_of(child) == _SLEEPER:
+                if sleeper is not None and name_of(child) == _WAITER:
                     return HolderRecord(relay=relay, sleeper=sleeper)
             # Once per workspace and boot, for some milliseconds: pasta offers nothing to wait on.
             await asyncio.sleep(_LOOK_SECONDS)
-        if relay is not None:
-            await kill_and_wait(relay)
-        reap(pid)
         lines = said.read_text(errors="replace").strip().splitlines()
         reason = lines[-1].strip() if lines else "it said nothing"
         raise UnavailableError(f"pasta could not make a network: {reason}", code="network_unavailable", hint=_HINT)
 
 
 def holder_argv() -> list[str]:
-    """pasta around a sleeping process: addresses and routes copied from the machine, names forwarded, no ports.
+    """pasta around a process that sleeps once told to: the machine's addresses and routes, names forwarded, no ports.
 
     Raises:
         UnavailableError: pasta is not installed.
@@ -151,7 +189,7 @@ def holder_argv() -> list[str]:
     for option in ("--tcp-ports", "--udp-ports", "--tcp-ns", "--udp-ns"):
         argv += [option, "none"]
     argv += ["--dns-forward", DNS_FORWARD_4, "--dns-forward", DNS_FORWARD_6]
-    return [*argv, "--", _SLEEPER, "infinity"]
+    return [*argv, "--", _WAITER, "-c", _SLEEP_ONCE_TOLD]
 
 
 def _is_root_of_the_machine() -> bool:

@@ -20,6 +20,7 @@ from runtime.sandbox.tools import SandboxTools
 
 SANDBOX_ID = 1000
 """User and group inside; outside they are the daemon's own, so the files a job leaves belong to the daemon."""
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - inside, private
 
 
 class Mount(Frozen):
@@ -43,6 +44,8 @@ class SandboxPolicy(Frozen):
     Attributes:
         mounts: In this order; a later one may lie inside an earlier one.
         empty_directories: Private, writable, in memory, gone with the sandbox. Mounted before `links` and `mounts`.
+        in_memory_bytes: How much each of them may hold, and `/dev/shm`; None leaves it to the kernel, half of the
+            machine's memory.
         environment: All of it; names that act on the dynamic loader are refused, since they would act on bubblewrap.
         share_network: True keeps the network namespace the sandbox is started in (a workspace's, entered by
             `NetworkHolders.entry`, or the machine's); False gives an empty one.
@@ -53,6 +56,7 @@ class SandboxPolicy(Frozen):
     mounts: tuple[Mount, ...]
     links: tuple[Link, ...] = ()
     empty_directories: tuple[str, ...] = ("/tmp", "/home/job")  # noqa: S108 - inside, private
+    in_memory_bytes: int | None = None
     environment: dict[str, str]
     working_directory: str
     share_network: bool
@@ -76,6 +80,7 @@ def bwrap_argv(
     *,
     status_fd: int | None = None,
     info_fd: int | None = None,
+    seccomp_fd: int | None = None,
     tools: SandboxTools | None = None,
 ) -> list[str]:
     """The argument list that runs `command` under `policy`; start it with `policy.environment` as environment.
@@ -83,6 +88,7 @@ def bwrap_argv(
     Args:
         status_fd: Open descriptor for bubblewrap's JSON status: `{"child-pid": N}`, later `{"exit-code": C}`.
         info_fd: Open descriptor that receives `{"child-pid": N, ...}` once and is closed then.
+        seccomp_fd: Open descriptor from which bubblewrap reads the filter of system calls (`open_filter`).
         tools: What the machine has; the default assumes a current Debian.
     """
     tools = tools or SandboxTools()
@@ -95,16 +101,21 @@ def bwrap_argv(
     argv += ["--cap-drop", "ALL", "--new-session"]
     if policy.dies_with_parent:
         argv.append("--die-with-parent")
-    for descriptor, option in ((status_fd, "--json-status-fd"), (info_fd, "--info-fd")):
+    for descriptor, option in ((status_fd, "--json-status-fd"), (info_fd, "--info-fd"), (seccomp_fd, "--seccomp")):
         if descriptor is not None:
             argv += [option, str(descriptor)]
     argv += ["--proc", "/proc", "--dev", "/dev"]
-    for directory in policy.empty_directories:
-        argv += ["--tmpfs", directory]
+    is_bounded = policy.in_memory_bytes is not None and tools.can_bound_memory
+    size = ["--size", str(policy.in_memory_bytes)] if is_bounded else []
+    for directory in (SHARED_MEMORY, *policy.empty_directories):
+        argv += [*size, "--tmpfs", directory]
     for link in policy.links:
         argv += ["--symlink", link.target, link.path]
     for mount in policy.mounts:
         argv += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
-    # The root itself is a tmpfs of bubblewrap's; read-only from here on, so a job writes in its own places only.
-    argv += ["--remount-ro", "/", "--chdir", policy.working_directory, "--", *command]
+    # Two are tmpfs of bubblewrap's; read-only from here on, so a job writes in its own places only. In /proc are things
+    # that a process may say of itself and a job shall not: that the kernel spare it when memory is short.
+    for place in ("/proc", "/dev", "/"):
+        argv += ["--remount-ro", place]
+    argv += ["--chdir", policy.working_directory, "--", *command]
     return argv

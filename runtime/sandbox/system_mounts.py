@@ -7,6 +7,7 @@ names; of our own `passwd`, `group`, `hosts`, `nsswitch.conf` and, in a network 
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 from runtime.domain.model import Frozen
@@ -19,6 +20,7 @@ DNS_FORWARD_6 = "fd64:6c74::53"
 HOST_RESOLV_CONF = Path("/etc/resolv.conf")
 HOST_HOSTS = Path("/etc/hosts")
 
+_READABLE = 0o644
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC = (
     "alternatives",
@@ -66,13 +68,22 @@ def write_system_files(directory: Path, *, isolated_network: bool) -> None:
     if isolated_network:
         files["resolv.conf"] = resolv_text(_read(HOST_RESOLV_CONF))
     for name, text in files.items():
+        if _holds(directory / name, text):
+            continue  # a start on a full disk has no room for it twice
         # Replaced whole: a running sandbox keeps the file it was started with.
         scratch = directory / f".{name}"
         scratch.write_text(text)
-        scratch.chmod(0o644)
+        scratch.chmod(_READABLE)
         scratch.replace(directory / name)
     if not isolated_network:
         (directory / "resolv.conf").unlink(missing_ok=True)
+
+
+def _holds(file: Path, text: str) -> bool:
+    try:
+        return file.read_text() == text and stat.S_IMODE(file.stat().st_mode) == _READABLE
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def system_view(files: Path, base_prefix: Path | None = None) -> SystemView:

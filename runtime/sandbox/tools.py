@@ -3,15 +3,15 @@
 import functools
 import shutil
 import subprocess
+from pathlib import Path
 
+from runtime.domain.checks import NAMESPACE_SETTINGS, namespaces_obstacle
 from runtime.domain.model import Frozen
 from runtime.errors import UnavailableError
 
 _PROBE_SECONDS = 10
-_NAMESPACES_HINT = (
-    "unprivileged user namespaces must be allowed: see user.max_user_namespaces, "
-    "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl"
-)
+_SYSCTLS = Path("/proc/sys")
+_NAMESPACES_HINT = "user namespaces must be allowed: see `man 7 user_namespaces`; in a container, nesting"
 # The kernel lets nobody see by a new /proc what is hidden in the present one.
 _PROC_HINT = (
     "nothing may be mounted over parts of /proc: under systemd, take ProtectKernelTunables, ProtectKernelLogs "
@@ -22,11 +22,13 @@ _PROC_HINT = (
 class SandboxTools(Frozen):
     """Where bubblewrap is, and whether it can forbid user namespaces inside (`--disable-userns`).
 
-    It cannot where /proc/sys is read-only, as in some containers: it writes a limit there.
+    It cannot where /proc/sys is read-only, as in some containers: it writes a limit there. Before version 0.7 it cannot
+    bound the directories it keeps in memory either (`--size`).
     """
 
     bwrap: str = "/usr/bin/bwrap"
     can_disable_userns: bool = True
+    can_bound_memory: bool = True
 
 
 @functools.cache
@@ -37,16 +39,13 @@ def find_tools() -> SandboxTools:
         UnavailableError: bubblewrap is missing, or the kernel refuses it a user namespace.
     """
     bwrap = find_program("bwrap", "bubblewrap")
+    can_bound = _try(bwrap, "--size", "65536", "--tmpfs", "/tmp") is None  # noqa: S108 - inside
     if _try(bwrap, "--disable-userns") is None:
-        return SandboxTools(bwrap=bwrap, can_disable_userns=True)
+        return SandboxTools(bwrap=bwrap, can_disable_userns=True, can_bound_memory=can_bound)
     complaint = _try(bwrap)
     if complaint is not None:
-        raise UnavailableError(
-            f"bubblewrap cannot make a sandbox: {complaint}",
-            code="sandbox_unavailable",
-            hint=_PROC_HINT if "mount proc" in complaint else _NAMESPACES_HINT,
-        )
-    return SandboxTools(bwrap=bwrap, can_disable_userns=False)
+        raise _no_sandbox(complaint)
+    return SandboxTools(bwrap=bwrap, can_disable_userns=False, can_bound_memory=can_bound)
 
 
 def find_program(name: str, package: str) -> str:
@@ -61,6 +60,28 @@ def find_program(name: str, package: str) -> str:
             f"the program `{name}` is not installed", code="sandbox_unavailable", hint=f"apt install {package}"
         )
     return found
+
+
+def namespace_settings() -> dict[str, int | None]:
+    """What this kernel says of `NAMESPACE_SETTINGS`; None for those it has not."""
+    return {name: _sysctl(name) for name in NAMESPACE_SETTINGS}
+
+
+def _sysctl(name: str) -> int | None:
+    try:
+        return int((_SYSCTLS / name.replace(".", "/")).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _no_sandbox(complaint: str) -> UnavailableError:
+    message, hint = f"bubblewrap cannot make a sandbox: {complaint}", _NAMESPACES_HINT
+    if "mount proc" in complaint:
+        hint = _PROC_HINT
+    elif obstacle := namespaces_obstacle(namespace_settings()):
+        why, hint = obstacle
+        message = f"{message}; user namespaces: {why}"
+    return UnavailableError(message, code="sandbox_unavailable", hint=hint)
 
 
 def _try(bwrap: str, *options: str) -> str | None:

@@ -3,15 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
+from runtime.domain.identities import User
 from runtime.domain.model import Frozen, Instant
 from runtime.store.columns import from_micros, from_micros_or_none, to_micros, uuid_or_none
 from runtime.store.database import Connection, Row
+from runtime.store.identities import user_of_row
 
 
 class DeviceLogin(Frozen):
     """A login that began with a device code and waits for, or has, its approval by `user_code`.
 
-    `address` is where it was asked for, None for this machine's socket; `client` what the program calls itself.
+    `address` is where it was asked for, None for this machine's socket, `network` what that counts as; `client` is what
+    the program calls itself.
     """
 
     device_code_digest: bytes
@@ -22,6 +25,7 @@ class DeviceLogin(Frozen):
     redeemed_at: Instant | None = None
     denied_at: Instant | None = None
     address: str | None = None
+    network: str = ""
     client: str | None = None
 
 
@@ -54,14 +58,15 @@ class MachineToken(Frozen):
 async def add_device_login(connection: Connection, login: DeviceLogin) -> None:
     """Insert a login that waits; its user code must not be taken."""
     await connection.execute(
-        """INSERT INTO device_logins (device_code_digest, user_code, created_at, expires_at, address, client)
-           VALUES (?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO device_logins (device_code_digest, user_code, created_at, expires_at, address, network, client)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (
             login.device_code_digest,
             login.user_code,
             to_micros(login.created_at),
             to_micros(login.expires_at),
             login.address,
+            login.network,
             login.client,
         ),
     )
@@ -101,9 +106,35 @@ async def delete_expired_device_logins(connection: Connection, now: datetime) ->
     await connection.execute("DELETE FROM device_logins WHERE expires_at <= ?", (to_micros(now),))
 
 
-async def count_device_logins(connection: Connection) -> int:
-    """How many logins are remembered."""
-    return int(await connection.value("SELECT count(*) FROM device_logins"))
+async def count_waiting_logins(connection: Connection, network: str | None = None) -> int:
+    """How many logins nobody has approved or denied yet, begun from one network or from all."""
+    return int(
+        await connection.value(
+            """SELECT count(*) FROM device_logins
+               WHERE user_id IS NULL AND denied_at IS NULL AND (:network IS NULL OR network = :network)""",
+            {"network": network},
+        )
+    )
+
+
+async def network_with_most_waiting_logins(connection: Connection) -> str:
+    """The network that most waiting logins were begun from; there must be one that waits."""
+    return str(
+        await connection.value(
+            """SELECT network FROM device_logins WHERE user_id IS NULL AND denied_at IS NULL
+               GROUP BY network ORDER BY count(*) DESC LIMIT 1"""
+        )
+    )
+
+
+async def drop_oldest_waiting_login(connection: Connection, network: str) -> None:
+    """Forget the login of a network that has waited for the longest."""
+    await connection.execute(
+        """DELETE FROM device_logins WHERE device_code_digest = (
+               SELECT device_code_digest FROM device_logins
+               WHERE network = ? AND user_id IS NULL AND denied_at IS NULL ORDER BY created_at, rowid LIMIT 1)""",
+        (network,),
+    )
 
 
 async def add_refresh_token(connection: Connection, token: RefreshToken, at: datetime) -> None:
@@ -138,6 +169,36 @@ async def revoke_refresh_tokens_of(connection: Connection, user_id: UUID, at: da
     await connection.execute(
         "UPDATE refresh_tokens SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL",
         (to_micros(at), user_id.bytes),
+    )
+
+
+async def find_user_of_login(connection: Connection, user_id: UUID, family_id: UUID) -> tuple[User | None, bool]:
+    """A user, and whether a login of theirs goes on; in one look, since every request takes it."""
+    row = await connection.one(
+        """SELECT users.*, EXISTS (SELECT 1 FROM refresh_tokens AS token
+                                   WHERE token.family_id = ? AND token.user_id = users.id AND token.revoked_at IS NULL)
+                           AS goes_on
+           FROM users WHERE id = ?""",
+        (family_id.bytes, user_id.bytes),
+    )
+    return (user_of_row(row), bool(row["goes_on"])) if row else (None, False)
+
+
+async def is_welcome(connection: Connection, user_id: UUID, token_id: UUID | None, family_id: UUID | None) -> bool:
+    """Whether a user may still come with what they have shown before: a machine token, or one of a login."""
+    return bool(
+        await connection.value(
+            """SELECT 1 FROM users WHERE id = :user AND disabled_at IS NULL
+               AND (:token IS NULL
+                    OR EXISTS (SELECT 1 FROM machine_tokens WHERE id = :token AND revoked_at IS NULL))
+               AND (:family IS NULL
+                    OR EXISTS (SELECT 1 FROM refresh_tokens WHERE family_id = :family AND revoked_at IS NULL))""",
+            {
+                "user": user_id.bytes,
+                "token": token_id and token_id.bytes,
+                "family": family_id and family_id.bytes,
+            },
+        )
     )
 
 
@@ -208,6 +269,7 @@ def _device_login(row: Row) -> DeviceLogin:
         redeemed_at=from_micros_or_none(row["redeemed_at"]),
         denied_at=from_micros_or_none(row["denied_at"]),
         address=row["address"],
+        network=row["network"],
         client=row["client"],
     )
 

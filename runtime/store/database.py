@@ -2,32 +2,50 @@
 
 WAL lets readers go on while the writer writes. Every write happens inside `transaction()`, one at a time, in an
 immediate transaction, so what a use case decided on is what it finds when it commits. `synchronous=FULL`: what has
-been committed survives a power cut. Schema versions are numbered SQL files applied in order at start.
+been committed survives a power cut. Schema versions are numbered SQL files applied in order at start. Pages that become
+free are given back to the disk in small steps (`auto_vacuum=INCREMENTAL`), never by a `VACUUM` that all wait for.
 """
 
 import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
 
-from runtime.errors import StoreError
+from runtime.errors import BUSY_HINT, ROOM_HINT, DiskFullError, JobRuntimeError, StoreBusyError, StoreError, is_full
+from runtime.store.integrity import CHECK_SECONDS, check_log_is_there, check_pages, damaged, is_damage
 
 Row = sqlite3.Row
 _READERS = 4
 _MIGRATION_NAME = re.compile(r"(\d{4})_\w+\.sql")
+_FIRST_PRAGMA = "PRAGMA auto_vacuum = INCREMENTAL"  # before there is anything in the file, else it is too late
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
+    "PRAGMA journal_size_limit = 67108864",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 10000",
     "PRAGMA temp_store = MEMORY",
 )
+_BUSY_SECONDS = 10.0
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PROTOCOL,  # many want the lock at once
+        sqlite3.SQLITE_IOERR,  # of which one is a user's share of the disk that is used up
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,  # too many open files
+        sqlite3.SQLITE_READONLY,  # the system has taken the disk's writing away
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""What the machine or somebody else is to blame for, by the first byte of the code; the rest, a constraint, a misuse,
+damaged pages, will be the same the next time."""
 
 
 class Connection:
@@ -63,8 +81,11 @@ class Connection:
 class Database:
     """The open database. Make it with `Database.open`."""
 
-    def __init__(self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection]) -> None:
+    def __init__(
+        self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection], *, is_checked: bool
+    ) -> None:
         self.path = path
+        self.is_checked = is_checked
         self._writer = writer
         self._write_lock = asyncio.Lock()
         self._all_readers = readers
@@ -73,31 +94,42 @@ class Database:
             self._idle_readers.put_nowait(reader)
 
     @classmethod
-    async def open(cls, path: Path) -> Self:
+    async def open(
+        cls, path: Path, *, busy_seconds: float = _BUSY_SECONDS, check_seconds: float = CHECK_SECONDS
+    ) -> Self:
         """Open or create the database and bring its schema up to date.
 
+        Args:
+            busy_seconds: How long a transaction waits for another program that holds the database.
+            check_seconds: How long it may be looked at for damage; `is_checked` says whether that was enough.
+
         Raises:
-            StoreError: the file cannot be opened, is no database, or was written by a newer version of this program.
+            StoreError: the file cannot be opened, or was written by a newer version of this program; DamagedError if
+                it is no database, has damaged pages or has lost its write-ahead log.
+            DiskFullError: there is no room to open it.
         """
         opened: list[aiosqlite.Connection] = []
         try:
+            check_log_is_there(path)
             path.touch(mode=0o600)  # before SQLite makes it with whatever the umask allows
-            writer = await _connect(path)
+            writer = await _connect(path, busy_seconds)
             opened.append(writer)
+            is_checked = await check_pages(writer, path, check_seconds)
             await _migrate(writer, path)
-            opened += [await _connect(path) for _ in range(_READERS)]
+            opened += [await _connect(path, busy_seconds) for _ in range(_READERS)]
         except (sqlite3.Error, OSError) as error:
             await _close_all(opened)
-            raise StoreError(f"cannot open the database `{path}`: {error}", hint="check its owner and disk") from error
+            raise _cannot_open(path, error) from error
         except StoreError:
             await _close_all(opened)
             raise
-        return cls(path, opened[0], opened[1:])
+        return cls(path, opened[0], opened[1:], is_checked=is_checked)
 
     async def close(self) -> None:
         """Finish the write under way, fold the write-ahead log into the file, close every connection."""
         async with self._write_lock:
-            await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(sqlite3.Error):  # no room, for one: then the log stays for the next to open it
+                await self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             await _close_all([*self._all_readers, self._writer])
 
     @asynccontextmanager
@@ -107,6 +139,8 @@ class Database:
         A caller cancelled while it commits cannot know whether it did.
 
         Raises:
+            DiskFullError: there was no room for it.
+            StoreBusyError: it did not go through just now; the same may at another time.
             StoreError: SQLite refused a statement, or the commit.
         """
         async with self._write_lock:
@@ -126,6 +160,7 @@ class Database:
         """A reader, for one consistent look at the store.
 
         Raises:
+            DiskFullError, StoreBusyError: as for `transaction`.
             StoreError: SQLite refused a statement.
         """
         reader = await self._idle_readers.get()
@@ -152,15 +187,39 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if _is_full(error):
+            raise DiskFullError(f"the database could not be {what}: {error}", hint=ROOM_HINT) from error
+        if _is_passing(error):
+            raise StoreBusyError(f"the database could not be {what} just now: {error}", hint=BUSY_HINT) from error
         raise StoreError(f"the database could not be {what}: {error}") from error
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
+def _is_full(error: Exception) -> bool:
+    """Whether SQLite lacks room: for a page, or for its index of the log, which it reports in another way."""
+    if isinstance(error, OSError):
+        return is_full(error)
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
+
+
+def _cannot_open(path: Path, error: Exception) -> JobRuntimeError:
+    if _is_full(error):
+        return DiskFullError(f"no room to open the database `{path}`: {error}", hint=ROOM_HINT)
+    if is_damage(error):
+        return damaged(path, str(error))
+    return StoreError(f"cannot open the database `{path}`: {error}", hint="check its owner and disk")
+
+
+async def _connect(path: Path, busy_seconds: float) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
-        for pragma in _PRAGMAS:
+        for pragma in (_FIRST_PRAGMA, *_PRAGMAS) if path.stat().st_size == 0 else _PRAGMAS:
             await connection.execute(pragma)
+        await connection.execute(f"PRAGMA busy_timeout = {round(busy_seconds * 1000)}")
     except BaseException:
         await connection.close()  # its thread would outlive everything
         raise

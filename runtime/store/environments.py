@@ -59,6 +59,36 @@ async def touch_environment(connection: Connection, workspace_id: UUID, request_
     )
 
 
+async def last_used(connection: Connection) -> dict[str, float]:
+    """When each environment was last wanted, in seconds since the epoch."""
+    rows = await connection.all("SELECT key, max(last_used_at) AS at FROM environments GROUP BY key")
+    return {row["key"]: row["at"] / 1e6 for row in rows}
+
+
+async def mounted_environments(connection: Connection) -> set[str]:
+    """The environments that live runs have before them."""
+    rows = await connection.all("SELECT environment_key FROM live_runs WHERE environment_key IS NOT NULL")
+    return {row["environment_key"] for row in rows}
+
+
+async def note_mounted(connection: Connection, run_id: UUID, key: str) -> None:
+    """Note which environment a live run uses; what the run itself says of it stays."""
+    await connection.execute("UPDATE live_runs SET environment_key = ? WHERE run_id = ?", (key, run_id.bytes))
+    await connection.execute("UPDATE runs SET environment_key = ? WHERE id = ?", (key, run_id.bytes))
+
+
+async def environment_of_run(connection: Connection, run_id: UUID) -> EnvironmentRecord | None:
+    """What a run has or had; None before it began, and for those from before this was noted."""
+    row = await connection.one(
+        """SELECT environments.* FROM runs
+           JOIN environments ON environments.workspace_id = runs.workspace_id
+                            AND environments.key = runs.environment_key
+           WHERE runs.id = ? ORDER BY environments.created_at LIMIT 1""",
+        (run_id.bytes,),
+    )
+    return _record(row) if row else None
+
+
 def _record(row: Row) -> EnvironmentRecord:
     return EnvironmentRecord(
         workspace_id=UUID(bytes=row["workspace_id"]),

@@ -126,6 +126,11 @@ async def is_known_browser(connection: Connection, digest: bytes, user_id: UUID)
     )
 
 
+async def is_anybodys_browser(connection: Connection, digest: bytes) -> bool:
+    """Whether anybody has signed in with this browser before."""
+    return bool(await connection.value("SELECT 1 FROM known_browsers WHERE digest = ?", (digest,)))
+
+
 async def remember_browser(connection: Connection, digest: bytes, user_id: UUID, at: datetime, most: int) -> None:
     """Note that a user has signed in with a browser; of each user's, the `most` last used are kept."""
     await connection.execute(

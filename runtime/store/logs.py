@@ -4,7 +4,8 @@ A chunk and the advance of `live_runs.log_offset` are one transaction, so a daem
 and storing its lines reads those bytes again and stores them once.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from runtime.errors import ConflictError
 from runtime.store.columns import from_micros, to_micros
 from runtime.store.database import Connection
 
+_CHUNKS_AT_ONCE = 100
 _COMPRESSION_LEVEL = 1  # logs come fast and are small; level 1 keeps up with any job on one core
 
 
@@ -89,3 +91,69 @@ async def last_program_line(connection: Connection, run_id: UUID) -> str:
             if line.strip():
                 return line
     return ""
+
+
+async def count_lines(connection: Connection, run_id: UUID) -> int:
+    """How many lines a run has so far."""
+    end = await connection.value(
+        "SELECT first_line + line_count FROM log_chunks WHERE run_id = ? ORDER BY first_line DESC LIMIT 1",
+        (run_id.bytes,),
+    )
+    return int(end or 0)
+
+
+async def read_page(connection: Connection, run_id: UUID, first_line: int, limit: int) -> list[LogLine]:
+    """At most `limit` lines from `first_line` on; costs what the page costs, however long the log is."""
+    lines: list[LogLine] = []
+    async for chunk in chunks_from(connection, run_id, first_line, first_line + limit):
+        contents = chunk.lines()
+        begin, end = max(0, first_line - chunk.first_line), first_line + limit - chunk.first_line
+        lines += [
+            LogLine.model_construct(
+                line_num=chunk.first_line + place,
+                phase=chunk.phase,
+                reported_at=chunk.reported_at,
+                content=contents[place],
+            )
+            for place in range(begin, min(end, len(contents)))
+        ]
+    return lines
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Lines as they are kept; unpacking them is work for a thread where there are many."""
+
+    first_line: int
+    phase: LogPhase
+    reported_at: datetime
+    content: bytes
+
+    def lines(self) -> list[str]:
+        """Their contents."""
+        return zstandard.ZstdDecompressor().decompress(self.content).decode().split("\n")
+
+
+async def chunks_from(
+    connection: Connection, run_id: UUID, first_line: int, end_line: int, *, backwards: bool = False
+) -> AsyncIterator[Chunk]:
+    """The chunks that hold lines `first_line` to before `end_line`, one by one."""
+    start = await connection.value(
+        "SELECT max(first_line) FROM log_chunks WHERE run_id = ? AND first_line <= ?", (run_id.bytes, first_line)
+    )
+    low, high = int(start or 0), end_line
+    order = "DESC" if backwards else ""
+    while True:
+        rows = await connection.all(
+            f"""SELECT * FROM log_chunks WHERE run_id = ? AND first_line >= ? AND first_line < ?
+                ORDER BY first_line {order} LIMIT ?""",
+            (run_id.bytes, low, high, _CHUNKS_AT_ONCE),
+        )
+        for row in rows:
+            yield Chunk(row["first_line"], row["phase"], from_micros(row["reported_at"]), row["content"])
+        if len(rows) < _CHUNKS_AT_ONCE:
+            return
+        if backwards:
+            high = rows[-1]["first_line"]
+        else:
+            low = rows[-1]["first_line"] + 1

@@ -15,6 +15,7 @@ from runtime.store.database import Connection, Row
 from runtime.store.paging import Page
 
 _COMPRESSION_LEVEL = 3
+_WITH_AUTHOR = "*, (SELECT email FROM users WHERE users.id = created_by) AS author"
 SealedFile = tuple[PackageFile, bytes]
 
 
@@ -103,7 +104,8 @@ async def add_configuration(connection: Connection, configuration: Configuration
 async def latest_deployment(connection: Connection, workspace_id: UUID) -> Deployment | None:
     """The active deployment: the one with the highest version."""
     row = await connection.one(
-        "SELECT * FROM deployments WHERE workspace_id = ? ORDER BY version DESC LIMIT 1", (workspace_id.bytes,)
+        f"SELECT {_WITH_AUTHOR} FROM deployments WHERE workspace_id = ? ORDER BY version DESC LIMIT 1",
+        (workspace_id.bytes,),
     )
     return _deployment(row) if row else None
 
@@ -111,27 +113,32 @@ async def latest_deployment(connection: Connection, workspace_id: UUID) -> Deplo
 async def latest_configuration(connection: Connection, workspace_id: UUID) -> Configuration | None:
     """The active configuration: the one with the highest version."""
     row = await connection.one(
-        "SELECT * FROM configurations WHERE workspace_id = ? ORDER BY version DESC LIMIT 1", (workspace_id.bytes,)
+        f"SELECT {_WITH_AUTHOR} FROM configurations WHERE workspace_id = ? ORDER BY version DESC LIMIT 1",
+        (workspace_id.bytes,),
     )
     return _configuration(row) if row else None
 
 
 async def find_deployment(connection: Connection, workspace_id: UUID, which: UUID | int) -> Deployment | None:
     """One deployment of a workspace, by identifier or by version."""
-    row = await connection.one(f"SELECT * FROM deployments {_BY_ID_OR_VERSION}", _which(workspace_id, which))
+    row = await connection.one(
+        f"SELECT {_WITH_AUTHOR} FROM deployments {_BY_ID_OR_VERSION}", _which(workspace_id, which)
+    )
     return _deployment(row) if row else None
 
 
 async def find_configuration(connection: Connection, workspace_id: UUID, which: UUID | int) -> Configuration | None:
     """One configuration of a workspace, by identifier or by version."""
-    row = await connection.one(f"SELECT * FROM configurations {_BY_ID_OR_VERSION}", _which(workspace_id, which))
+    row = await connection.one(
+        f"SELECT {_WITH_AUTHOR} FROM configurations {_BY_ID_OR_VERSION}", _which(workspace_id, which)
+    )
     return _configuration(row) if row else None
 
 
 async def list_deployments(connection: Connection, workspace_id: UUID, limit: int, offset: int) -> Page[Deployment]:
     """Deployments, highest version first."""
     rows = await connection.all(
-        "SELECT * FROM deployments WHERE workspace_id = ? ORDER BY version DESC LIMIT ? OFFSET ?",
+        f"SELECT {_WITH_AUTHOR} FROM deployments WHERE workspace_id = ? ORDER BY version DESC LIMIT ? OFFSET ?",
         (workspace_id.bytes, limit, offset),
     )
     total = await connection.value("SELECT count(*) FROM deployments WHERE workspace_id = ?", (workspace_id.bytes,))
@@ -143,7 +150,7 @@ async def list_configurations(
 ) -> Page[Configuration]:
     """Configurations, highest version first."""
     rows = await connection.all(
-        "SELECT * FROM configurations WHERE workspace_id = ? ORDER BY version DESC LIMIT ? OFFSET ?",
+        f"SELECT {_WITH_AUTHOR} FROM configurations WHERE workspace_id = ? ORDER BY version DESC LIMIT ? OFFSET ?",
         (workspace_id.bytes, limit, offset),
     )
     total = await connection.value("SELECT count(*) FROM configurations WHERE workspace_id = ?", (workspace_id.bytes,))
@@ -156,6 +163,28 @@ async def deployment_files(connection: Connection, deployment_id: UUID) -> list[
         "SELECT * FROM deployment_files WHERE deployment_id = ? ORDER BY relative_path", (deployment_id.bytes,)
     )
     return [_file(row) for row in rows]
+
+
+async def deployment_file(connection: Connection, deployment_id: UUID, path: str) -> PackageFile | None:
+    """One entry of a deployment."""
+    row = await connection.one(
+        "SELECT * FROM deployment_files WHERE deployment_id = ? AND relative_path = ?", (deployment_id.bytes, path)
+    )
+    return _file(row) if row else None
+
+
+async def file_content(connection: Connection, file: PackageFile) -> bytes | None:
+    """What a regular file of a deployment holds; None if it has been removed meanwhile."""
+    stored = await connection.value("SELECT content FROM blobs WHERE sha3_256 = ?", (file.sha3_256,))
+    return None if stored is None else zstandard.ZstdDecompressor().decompress(stored)
+
+
+async def copy_deployment(connection: Connection, older: Deployment, copy: Deployment) -> int:
+    """Insert a deployment that has the files and requirements of another; answers how many files there are."""
+    requirements = await connection.value("SELECT requirements FROM deployments WHERE id = ?", (older.id.bytes,))
+    files = await deployment_files(connection, older.id)
+    await add_deployment(connection, copy, requirements, files)
+    return len(files)
 
 
 async def deployment_contents(
@@ -251,6 +280,7 @@ def _deployment(row: Row) -> Deployment:
         requirements_size_bytes=len(row["requirements"].encode()),
         requirements=parse_requirements(json.loads(row["requirements"])),
         created_by=UUID(bytes=row["created_by"]),
+        author=row["author"],
         created_at=from_micros(row["created_at"]),
     )
 
@@ -265,5 +295,6 @@ def _configuration(row: Row) -> Configuration:
         size_bytes=row["size_bytes"],
         profiles=tuple(json.loads(row["profiles"])),
         created_by=UUID(bytes=row["created_by"]),
+        author=row["author"],
         created_at=from_micros(row["created_at"]),
     )

@@ -35,3 +35,8 @@ async def links_of(connection: Connection, workspace_id: UUID) -> dict[UUID, UUI
 async def find_job_of_link(connection: Connection, secret: UUID) -> UUID | None:
     """The job that a secret opens."""
     return uuid_or_none(await connection.value("SELECT job_id FROM public_links WHERE secret = ?", (secret.bytes,)))
+
+
+async def find_link(connection: Connection, job_id: UUID) -> UUID | None:
+    """The secret of a job's link."""
+    return uuid_or_none(await connection.value("SELECT secret FROM public_links WHERE job_id = ?", (job_id.bytes,)))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
+from runtime.domain.apps import AppStop
 from runtime.domain.jobs import JobType
 from runtime.domain.model import Frozen, Instant
 from runtime.domain.refs import DASHBOARD_JOB_REF
@@ -16,7 +17,7 @@ from runtime.store.paging import Page
 
 StatusFilter = Literal["succeeded", "failed", "cancelled", "other"]
 STATUS_FILTERS: tuple[StatusFilter, ...] = get_args(StatusFilter)
-StopReason = Literal["timeout", "cancel"]
+StopReason = Literal["timeout", "cancel"] | AppStop
 
 _SELECT = "SELECT runs.*, jobs.job_ref FROM runs JOIN jobs ON jobs.id = runs.job_id"
 # Word for word the condition of the indexes `runs_active...`: SQLite uses them for no other.
@@ -25,7 +26,10 @@ _IS_ACTIVE = "status IN ('pending', 'starting', 'running', 'cancelling')"
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs a list shows; None filters nothing. `start` and `end` bound the creation time, half-open."""
+    """Which runs a list shows; None filters nothing.
+
+    `start` and `end` bound the creation time, half-open; `prev_run_id` is the run that started them.
+    """
 
     job_id: UUID | None = None
     status: RunStatus | None = None
@@ -33,6 +37,7 @@ class RunFilter:
     job_type: JobType | None = None
     start: datetime | None = None
     end: datetime | None = None
+    prev_run_id: UUID | None = None
     include_system: bool = False
 
 
@@ -40,7 +45,8 @@ class LiveRun(Frozen):
     """How to find a run's processes again after a restart, and how far it has got.
 
     `pid` belongs to the sandbox's outermost process; with `pid_started` (clock ticks since boot) and `boot_id` it
-    cannot be mistaken for a later process. `log_offset` counts the bytes of the log file that are stored.
+    cannot be mistaken for a later process. `log_offset` counts the bytes of the log file that are stored. Until
+    `deadline_at` a batch run has to end and an app to answer, on `app_port` of its network; None once it has.
     """
 
     run_id: UUID
@@ -49,9 +55,12 @@ class LiveRun(Frozen):
     boot_id: str | None = None
     deadline_at: Instant | None = None
     stop_reason: StopReason | None = None
+    stop_words: str | None = None
     stop_at: Instant | None = None
     log_offset: int = 0
     next_line: int = 0
+    app_port: int | None = None
+    app_prefix: str | None = None
 
 
 async def add_run(connection: Connection, run: Run) -> None:
@@ -148,6 +157,15 @@ async def latest_run(connection: Connection, workspace_id: UUID, job_id: UUID | 
     return _run(row) if row else None
 
 
+async def latest_begun_runs(connection: Connection, job_id: UUID, limit: int) -> list[Run]:
+    """The newest runs of a job that are more than skips, newest first."""
+    rows = await connection.all(
+        f"{_SELECT} WHERE runs.job_id = ? AND runs.status <> 'skipped' ORDER BY runs.number DESC LIMIT ?",
+        (job_id.bytes, limit),
+    )
+    return [_run(row) for row in rows]
+
+
 async def latest_runs(connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]) -> dict[UUID, Run]:
     """The newest run of each of these jobs of a workspace, by job."""
     # From the jobs to their newest runs, by index: a workspace has far more runs than jobs.
@@ -237,11 +255,36 @@ async def save_process(
     )
 
 
-async def save_stop(connection: Connection, run_id: UUID, reason: StopReason, at: datetime) -> None:
-    """Store why a live run is to stop; the first reason stands."""
+async def forget_process(connection: Connection, run_id: UUID) -> None:
+    """Store that a run has no process any more and none of its code has run, so that it is prepared anew."""
     await connection.execute(
-        "UPDATE live_runs SET stop_reason = ?, stop_at = ? WHERE run_id = ? AND stop_reason IS NULL",
-        (reason, to_micros(at), run_id.bytes),
+        """UPDATE live_runs SET pid = NULL, pid_started = NULL, boot_id = NULL, deadline_at = NULL, log_offset = 0
+           WHERE run_id = ?""",
+        (run_id.bytes,),
+    )
+
+
+async def save_site(connection: Connection, run_id: UUID, port: int, prefix: str) -> None:
+    """Store where an app is told to listen, and the prefix of its paths."""
+    await connection.execute(
+        "UPDATE live_runs SET app_port = ?, app_prefix = ? WHERE run_id = ?", (port, prefix, run_id.bytes)
+    )
+
+
+async def save_ready(connection: Connection, run_id: UUID, at: datetime) -> None:
+    """Store that an app has answered, so that it has no deadline any more."""
+    await connection.execute("UPDATE live_runs SET deadline_at = NULL WHERE run_id = ?", (run_id.bytes,))
+    await connection.execute("UPDATE runs SET answered_at = ? WHERE id = ?", (to_micros(at), run_id.bytes))
+
+
+async def save_stop(
+    connection: Connection, run_id: UUID, reason: StopReason, at: datetime, words: str | None = None
+) -> None:
+    """Store why a live run is to stop, in words too where they will be the run's reason; the first reason stands."""
+    await connection.execute(
+        """UPDATE live_runs SET stop_reason = ?, stop_words = ?, stop_at = ?
+           WHERE run_id = ? AND stop_reason IS NULL""",
+        (reason, words, to_micros(at), run_id.bytes),
     )
 
 
@@ -257,6 +300,14 @@ def _where(workspace_id: UUID, wanted: RunFilter) -> tuple[str, dict[str, Any]]:
     if wanted.status is not None:
         clauses.append("runs.status = :status")
         parameters["status"] = wanted.status
+        if wanted.status in ACTIVE_STATUSES and wanted.job_id is None:
+            # By the index of what has not ended, which is little, and not by the workspace's, which is everything.
+            clauses[0] = "+runs.workspace_id = :workspace"
+            clauses.append(f"runs.{_IS_ACTIVE}")
+    if wanted.prev_run_id is not None:
+        clauses[0] = "+runs.workspace_id = :workspace"  # by the index of causes
+        clauses.append("runs.prev_run_id = :cause")
+        parameters["cause"] = wanted.prev_run_id.bytes
     if wanted.status_filter is not None:
         statuses = _STATUSES_OF_FILTER[wanted.status_filter]
         clauses.append(f"runs.status IN ({', '.join(repr(status) for status in statuses)})")
@@ -306,6 +357,7 @@ def _run(row: Row) -> Run:
         updated_at=from_micros(row["updated_at"]),
         started_at=from_micros_or_none(row["started_at"]),
         ended_at=from_micros_or_none(row["ended_at"]),
+        answered_at=from_micros_or_none(row["answered_at"]),
         scheduled_at=from_micros_or_none(row["scheduled_at"]),
         outcome=row["outcome"],
         skip_count=row["skip_count"],
@@ -320,7 +372,10 @@ def _live(row: Row) -> LiveRun:
         boot_id=row["boot_id"],
         deadline_at=from_micros_or_none(row["deadline_at"]),
         stop_reason=row["stop_reason"],
+        stop_words=row["stop_words"],
         stop_at=from_micros_or_none(row["stop_at"]),
         log_offset=row["log_offset"],
         next_line=row["next_line"],
+        app_port=row["app_port"],
+        app_prefix=row["app_prefix"],
     )

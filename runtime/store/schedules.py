@@ -89,15 +89,6 @@ async def timers_by_trigger(connection: Connection, job_ids: Sequence[UUID]) -> 
     return {(timer.job_id, timer.trigger): timer for timer in map(_timer, rows)}
 
 
-async def timers_of(connection: Connection, workspace_id: UUID) -> list[Timer]:
-    """The timers of a workspace's jobs, live or not."""
-    rows = await connection.all(
-        "SELECT job_timers.* FROM job_timers JOIN jobs ON jobs.id = job_timers.job_id WHERE jobs.workspace_id = ?",
-        (workspace_id.bytes,),
-    )
-    return [_timer(row) for row in rows]
-
-
 async def take_tick(connection: Connection, job_id: UUID, trigger: str, tick: datetime) -> bool:
     """Take a tick for dispatch; False if it, or a later one, has been taken already."""
     changed = await connection.execute(

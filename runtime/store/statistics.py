@@ -39,7 +39,10 @@ class EndedTotal:
 
 
 async def count_in_buckets(connection: Connection, workspace_id: UUID, buckets: Sequence[Bucket]) -> list[BucketCount]:
-    """The runs of a workspace that were created in each bucket, by status; those of the workspace dashboard not."""
+    """The runs of a workspace that were created in each bucket, by status; those of the workspace dashboard not.
+
+    Runs that retention has removed are counted by the quarter of an hour in which they were created.
+    """
     pieces = [[to_micros(bucket.counts_from), to_micros(bucket.end)] for bucket in buckets]
     rows = await connection.all(
         """SELECT piece.key AS bucket, runs.status, count(*) AS runs,
@@ -50,7 +53,16 @@ async def count_in_buckets(connection: Connection, workspace_id: UUID, buckets: 
              AND runs.created_at >= json_extract(piece.value, '$[0]')
              AND runs.created_at < json_extract(piece.value, '$[1]')
              AND runs.job_id IS NOT (SELECT id FROM jobs WHERE workspace_id = :workspace AND job_ref = :system)
-           GROUP BY piece.key, runs.status""",
+           GROUP BY piece.key, runs.status
+           UNION ALL
+           SELECT piece.key AS bucket, removed_runs.status, sum(removed_runs.runs) AS runs,
+                  sum(removed_runs.seconds) AS seconds
+           FROM json_each(:pieces) AS piece
+           CROSS JOIN removed_runs
+           WHERE removed_runs.workspace_id = :workspace
+             AND removed_runs.slot >= json_extract(piece.value, '$[0]')
+             AND removed_runs.slot < json_extract(piece.value, '$[1]')
+           GROUP BY piece.key, removed_runs.status""",
         {"pieces": json.dumps(pieces), "workspace": workspace_id.bytes, "system": DASHBOARD_JOB_REF},
     )
     return [BucketCount(row["bucket"], row["status"], row["runs"], row["seconds"]) for row in rows]

@@ -1,6 +1,8 @@
 """Summaries that pipelines gave of runs."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from runtime.domain.summaries import PipelineSummary
@@ -14,13 +16,15 @@ async def save_summary(connection: Connection, run_id: UUID, summary: PipelineSu
     """Store the summary of one pipeline, in place of the one before."""
     await connection.execute(
         """INSERT INTO pipeline_run_summaries (run_id, pipeline_name, dataset_name, destination_name, status,
-                                               transaction_id, total_rows, duration_ms, started_at, finished_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                               transaction_id, total_rows, duration_ms, started_at, finished_at,
+                                               rows_by_table, schema_changes)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT DO UPDATE SET
                dataset_name = excluded.dataset_name, destination_name = excluded.destination_name,
                status = excluded.status, transaction_id = excluded.transaction_id, total_rows = excluded.total_rows,
                duration_ms = excluded.duration_ms, started_at = excluded.started_at,
-               finished_at = excluded.finished_at""",
+               finished_at = excluded.finished_at, rows_by_table = excluded.rows_by_table,
+               schema_changes = excluded.schema_changes""",
         (
             run_id.bytes,
             summary.pipeline_name,
@@ -32,6 +36,8 @@ async def save_summary(connection: Connection, run_id: UUID, summary: PipelineSu
             summary.duration_ms,
             to_micros_or_none(summary.started_at),
             to_micros_or_none(summary.finished_at),
+            _json_or_none(summary.rows_by_table),
+            _json_or_none(summary.schema_changes),
         ),
     )
 
@@ -63,4 +69,14 @@ def _summary(row: Row) -> PipelineSummary:
         duration_ms=row["duration_ms"],
         started_at=from_micros_or_none(row["started_at"]),
         finished_at=from_micros_or_none(row["finished_at"]),
+        rows_by_table=_parsed(row["rows_by_table"]),
+        schema_changes=_parsed(row["schema_changes"]),
     )
+
+
+def _json_or_none(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _parsed(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

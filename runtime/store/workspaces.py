@@ -50,13 +50,13 @@ async def save_organization(connection: Connection, organization: Organization) 
 async def find_workspace(connection: Connection, workspace_id: UUID) -> Workspace | None:
     """The workspace with this identifier."""
     row = await connection.one("SELECT * FROM workspaces WHERE id = ?", (workspace_id.bytes,))
-    return Workspace(**_named(row)) if row else None
+    return _workspace(row) if row else None
 
 
 async def all_workspaces(connection: Connection) -> list[Workspace]:
     """Every workspace, oldest first."""
     rows = await connection.all("SELECT * FROM workspaces ORDER BY created_at, id")
-    return [Workspace(**_named(row)) for row in rows]
+    return [_workspace(row) for row in rows]
 
 
 async def workspaces_of_user(connection: Connection, user_id: UUID) -> list[tuple[Workspace, Role]]:
@@ -67,7 +67,7 @@ async def workspaces_of_user(connection: Connection, user_id: UUID) -> list[tupl
            WHERE member.user_id = ? ORDER BY workspaces.created_at, workspaces.id""",
         (user_id.bytes,),
     )
-    return [(Workspace(**_named(row)), row["role"]) for row in rows]
+    return [(_workspace(row), row["role"]) for row in rows]
 
 
 async def add_workspace(connection: Connection, workspace: Workspace) -> None:
@@ -85,10 +85,16 @@ async def add_workspace(connection: Connection, workspace: Workspace) -> None:
 
 
 async def save_workspace(connection: Connection, workspace: Workspace) -> None:
-    """Store name and description."""
+    """Store what may be changed of it."""
     await connection.execute(
-        "UPDATE workspaces SET name = ?, description = ?, updated_at = ? WHERE id = ?",
-        (workspace.name, workspace.description, to_micros(workspace.updated_at), workspace.id.bytes),
+        "UPDATE workspaces SET name = ?, description = ?, access_data = ?, updated_at = ? WHERE id = ?",
+        (
+            workspace.name,
+            workspace.description,
+            workspace.access_data,
+            to_micros(workspace.updated_at),
+            workspace.id.bytes,
+        ),
     )
 
 
@@ -127,6 +133,10 @@ async def count_all(connection: Connection) -> Counts:
                    WHERE status IN ('pending', 'starting', 'running', 'cancelling')) AS active_runs"""
     )
     return Counts(**dict(row or {}))
+
+
+def _workspace(row: Row) -> Workspace:
+    return Workspace(**_named(row), access_data=row["access_data"])
 
 
 def _named(row: Row) -> dict[str, object]:

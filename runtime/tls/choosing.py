@@ -1,12 +1,13 @@
 """Which certificate the TCP listener has: the one it is given, one made here, or none where nobody else can connect."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
 import structlog
 
 from runtime.errors import InvalidError
+from runtime.listeners import format_address
 from runtime.settings import Settings, TlsSettings
 from runtime.tls.self_signed import SelfSigned
 from runtime.tls.serving import TlsListener
@@ -15,8 +16,14 @@ from runtime.wire.addresses import is_loopback
 log = structlog.get_logger()
 
 
-def choose_certificate(settings: Settings) -> tuple[TlsSettings, SelfSigned | None]:
-    """What the listener does, given the address it is bound to (`settings.listen`).
+def choose_certificate(
+    settings: Settings, others: Sequence[tuple[str, int]] = ()
+) -> tuple[TlsSettings, SelfSigned | None]:
+    """What the listeners do, given the addresses they are bound to; all do the same.
+
+    Args:
+        settings: With the addresses of the listeners that they name.
+        others: Those of listeners that they do not name.
 
     Returns:
         The settings with `cert` and `key` filled in, or without if the listener speaks plain HTTP; and the
@@ -26,17 +33,20 @@ def choose_certificate(settings: Settings) -> tuple[TlsSettings, SelfSigned | No
         InvalidError: others could connect, and there would be no TLS.
     """
     tls = settings.tls
-    host = settings.listen_address[0]
-    if tls.insecure and not is_loopback(host):
-        log.warning("passwords and tokens cross the network unencrypted", action="tls.insecure", listen=settings.listen)
+    open_to_others = next(
+        (address for address in (*_addresses(settings), *others) if not is_loopback(address[0])), None
+    )
+    where = format_address(*open_to_others) if open_to_others else settings.listen
+    if tls.insecure and open_to_others:
+        log.warning("passwords and tokens cross the network unencrypted", action="tls.insecure", listen=where)
     if tls.cert is not None or tls.insecure:
         return tls, None
-    if tls.self_signed == "always" or (tls.self_signed == "auto" and not is_loopback(host)):
+    if tls.self_signed == "always" or (tls.self_signed == "auto" and open_to_others):
         own = SelfSigned(settings.state_dir / "tls", names_of(settings))
         return tls.model_copy(update={"cert": own.cert, "key": own.key}), own
-    if not is_loopback(host):
+    if open_to_others:
         raise InvalidError(
-            f"`{settings.listen}` can be reached from other machines, and there would be no TLS",
+            f"`{where}` can be reached from other machines, and there would be no TLS",
             code="tls_missing",
             hint='set `[tls] cert` and `key`, or `self_signed = "auto"`; `insecure = true` if something else encrypts',
         )
@@ -45,10 +55,18 @@ def choose_certificate(settings: Settings) -> tuple[TlsSettings, SelfSigned | No
 
 def names_of(settings: Settings) -> tuple[str, ...]:
     """Names and addresses beside the machine's own that clients may know the listener by."""
-    public = urlsplit(settings.public_url or "").hostname
-    return tuple(name for name in (settings.listen_address[0], public) if name)
+    public = [urlsplit(url or "").hostname for url in (settings.public_url, settings.apps.public_url)]
+    below = f"*.{settings.apps.domain}" if settings.apps.domain else None
+    names = (settings.listen_address[0], *public, settings.apps_address[0], below)
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def open_tls(tls: TlsSettings, own: SelfSigned | None, clock: Callable[[], datetime]) -> TlsListener | None:
     """The listener's TLS for what `choose_certificate` chose, None for plain HTTP; raises as `TlsListener`."""
     return None if tls.cert is None or tls.key is None else TlsListener(tls.cert, tls.key, own, clock)
+
+
+def _addresses(settings: Settings) -> list[tuple[str, int]]:
+    """Of every TCP listener that the settings name."""
+    given = (settings.listen_address, settings.apps_address, settings.metrics.address)
+    return [address for address in given if address is not None]

@@ -45,6 +45,7 @@ class TlsListener:
         self, cert: Path, key: Path, own: SelfSigned | None = None, clock: Callable[[], datetime] | None = None
     ) -> None:
         self._cert, self._key, self._own, self._clock = cert, key, own, clock
+        self._complaint: str | None = None
         self._renew()
         self._seen = self._signature()
         self._current = load_context(cert, key)
@@ -55,31 +56,44 @@ class TlsListener:
     async def keep_current(self) -> None:
         """Take a new certificate into use whenever the files change, until cancelled."""
         while True:
-            directories = self._directories()
-            watching = awatch(
-                *directories,
-                recursive=False,
-                debounce=_DEBOUNCE_MILLISECONDS,
-                step=_STEP_MILLISECONDS,
-                rust_timeout=LOOK_AGAIN_MILLISECONDS,
-                yield_on_timeout=True,
-            )
-            async with aclosing(watching):
-                async for _ in watching:
-                    await asyncio.to_thread(self._look)
-                    if self._directories() != directories:
-                        break  # a link leads elsewhere now
+            try:
+                await self._watch(self._directories())
+            except (OSError, RuntimeError) as error:  # a directory that has just gone, no more watches to be had
+                log.warning("the certificate is not watched", action="tls.watch", error=str(error))
+                await asyncio.sleep(LOOK_AGAIN_MILLISECONDS / 1000)
+            await asyncio.to_thread(self._look)
+
+    async def _watch(self, directories: frozenset[Path]) -> None:
+        """Look whenever something happens in these directories, until it is others that matter."""
+        watching = awatch(
+            *directories,
+            recursive=False,
+            debounce=_DEBOUNCE_MILLISECONDS,
+            step=_STEP_MILLISECONDS,
+            rust_timeout=LOOK_AGAIN_MILLISECONDS,
+            yield_on_timeout=True,
+        )
+        async with aclosing(watching):
+            async for _ in watching:
+                await asyncio.to_thread(self._look)
+                if self._directories() != directories:
+                    return  # a link leads elsewhere now
 
     def _look(self) -> None:
+        """Take what has changed into use; what cannot be used is tried again at every look, and told of once."""
         try:
             self._renew()
             if (signature := self._signature()) == self._seen:
+                self._complaint = None
                 return
-            self._seen = signature
             self._current = load_context(self._cert, self._key)
-        except InvalidError as error:
-            log.warning("the certificate stays as it was", action="tls.reload", error=error.message)
+        except (InvalidError, OSError) as error:
+            complaint = str(error)
+            if complaint != self._complaint:
+                log.warning("the certificate stays as it was", action="tls.reload", error=complaint)
+            self._complaint = complaint
         else:
+            self._seen, self._complaint = signature, None
             log.info("the certificate has changed", action="tls.reload", path=str(self._cert))
 
     def _renew(self) -> None:
@@ -117,8 +131,12 @@ def load_context(cert: Path, key: Path) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     for path in (cert, key):
         if not os.access(path, os.R_OK):
-            raise InvalidError(f"`{path}` is missing or cannot be read by the user the daemon runs as", code="tls_file")
-    if stat.S_IMODE(key.stat().st_mode) & stat.S_IROTH:
+            raise _unreadable(path)
+    try:
+        is_open = bool(stat.S_IMODE(key.stat().st_mode) & stat.S_IROTH)
+    except OSError as error:  # it has just gone, as in the middle of a renewal
+        raise _unreadable(key) from error
+    if is_open:
         raise InvalidError(f"the key `{key}` can be read by everybody", code="tls_file", hint=f"chmod o-r {key}")
     try:
         context.load_cert_chain(cert, key, password=_no_password)
@@ -127,6 +145,10 @@ def load_context(cert: Path, key: Path) -> ssl.SSLContext:
             f"`{cert}` and `{key}` are not a certificate and its key: {_reason(error)}", code="tls_file"
         ) from error
     return context
+
+
+def _unreadable(path: Path) -> InvalidError:
+    return InvalidError(f"`{path}` is missing or cannot be read by the user the daemon runs as", code="tls_file")
 
 
 def _no_password() -> bytes:

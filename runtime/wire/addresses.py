@@ -28,7 +28,15 @@ def default_socket() -> Path:
 
 def find_socket() -> Path:
     """Where a client looks: the service's socket if there is one, else where a daemon of this user would put it."""
-    return SYSTEM_SOCKET if SYSTEM_SOCKET.exists() else default_socket()
+    return SYSTEM_SOCKET if is_there(SYSTEM_SOCKET) else default_socket()
+
+
+def is_there(socket: Path) -> bool:
+    """Whether there is a socket; one in a directory that is closed to this user counts, for the error to say so."""
+    try:
+        return socket.exists()
+    except PermissionError:
+        return True
 
 
 def is_loopback(host: str) -> bool:

@@ -105,6 +105,16 @@ class RuntimeClient:
 
         return self.connection.ask(MeResponse, "GET", "/v1/me")
 
+    def change_password(self, present: str, new: str) -> None:
+        """The caller's own password from now on."""
+        self.connection.send("PUT", "/v1/me/password", json={"present_password": present, "password": new})
+
+    def update_workspace(self, workspace_id: UUID, **changes: object) -> "WorkspaceResponse":
+        """Change fields of a workspace; those left out stay."""
+        from runtime.wire.identities import WorkspaceResponse
+
+        return self.connection.ask(WorkspaceResponse, "PATCH", f"/v1/workspaces/{workspace_id}", json=changes)
+
     def create_workspace(self, organization_id: UUID, name: str, description: str | None = None) -> "WorkspaceResponse":
         """A new workspace, owned by the caller."""
         from runtime.wire.identities import WorkspaceCreateRequest, WorkspaceResponse

@@ -98,6 +98,22 @@ class Connection:
                 raise error_from_answer(opened.status_code, _json_or_none(opened))
             yield opened.iter_lines()
 
+    @contextmanager
+    def download(
+        self, path: str, params: dict[str, str], *, answer_seconds: float
+    ) -> Generator[Iterator[bytes], None, None]:
+        """The answer of a POST to the API, block by block as it comes; raises as `ask`, also while it is read."""
+        url = self.endpoint.api_base + path
+        timeout = httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS)
+        with (
+            self._translated(),
+            self._http.stream("POST", url, params=params, auth=self._auth, timeout=timeout) as opened,
+        ):
+            if opened.is_error:
+                opened.read()
+                raise error_from_answer(opened.status_code, _json_or_none(opened))
+            yield opened.iter_bytes()
+
     def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
         with self._translated():
             response = self._http.request(method, url, **request)

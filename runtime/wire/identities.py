@@ -3,12 +3,13 @@
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from runtime.wire.model import Instant, WireModel
 
 OrganizationRole = Literal["owner", "member"]
 WorkspaceRole = Literal["owner", "viewer"]
+AccessData = Literal["snapshot", "separate"]
 PlanType = Literal["paid", "trial"]
 
 
@@ -23,11 +24,12 @@ class OrganizationResponse(WireModel):
 
 
 class WorkspaceResponse(WireModel):
-    """A workspace. `predefined_profiles` maps an access level to a profile's name."""
+    """A workspace. `predefined_profiles` maps an access level to a profile's name; `access_data` is ours."""
 
     id: UUID
     name: str
     description: str | None = None
+    access_data: AccessData | None = None
     predefined_profiles: dict[str, str] | None = None
     date_added: Instant
     date_updated: Instant
@@ -118,6 +120,13 @@ class UpdateOrganizationRequest(WireModel):
     description: str | None = None
 
 
+class ChangePasswordRequest(WireModel):
+    """One's own password from now on, by whoever knows the present one. This runtime's own."""
+
+    present_password: SecretStr
+    password: SecretStr
+
+
 class WorkspaceCreateRequest(WireModel):
     """A new workspace; the caller becomes its owner."""
 
@@ -126,7 +135,12 @@ class WorkspaceCreateRequest(WireModel):
 
 
 class WorkspaceUpdateRequest(WireModel):
-    """Fields to change; those left out stay."""
+    """Fields to change; those left out stay.
+
+    `access_data` says what interactive jobs see of the data that batch runs wrote: a `snapshot`, renewed after each
+    run, or nothing (`separate`). It holds for apps started from then on.
+    """
 
     name: str | None = None
     description: str | None = None
+    access_data: AccessData | None = None

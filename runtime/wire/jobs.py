@@ -7,6 +7,9 @@ from runtime.wire.model import Flag, Instant, Page, WholeNumber, WireModel
 from runtime.wire.runs import RunResponse
 
 JobType = Literal["batch", "interactive", "stream"]
+DASHBOARD_JOB_REF = "jobs.workspace.dashboard"
+"""The job that serves a workspace's dashboard, which the SDK adds to every `__deployment__` manifest."""
+
 ArchivedFilter = Literal["all", "true", "false"]
 TriggeredStatus = Literal[
     "triggered",

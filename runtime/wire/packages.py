@@ -13,6 +13,7 @@ class PackageResponse(WireModel):
     """What deployments and configurations have in common.
 
     `content_hash` is the package hash that clients compute, `size` the bytes of the uploaded archive.
+    `created_by_email` is this runtime's own.
     """
 
     id: UUID
@@ -22,6 +23,7 @@ class PackageResponse(WireModel):
     file_count: int
     size: int
     created_by: UUID
+    created_by_email: str | None = None
     date_added: Instant
     date_updated: Instant
 

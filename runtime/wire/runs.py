@@ -12,7 +12,10 @@ RunMode = Literal["always", "when_not_running"]
 
 
 class PipelineRunSummaryResponse(WireModel):
-    """What a pipeline reported of itself during a run; `duration_ms` is milliseconds."""
+    """What a pipeline reported of itself during a run; `duration_ms` is milliseconds.
+
+    `rows_by_table` and `schema_changes`, the columns that came to be by table, are this runtime's own.
+    """
 
     pipeline_name: str
     dataset_name: str | None = None
@@ -23,6 +26,8 @@ class PipelineRunSummaryResponse(WireModel):
     status: str | None = None
     total_rows: Count | None = None
     transaction_id: str | None = None
+    rows_by_table: dict[str, Count] | None = None
+    schema_changes: dict[str, tuple[str, ...]] | None = None
 
 
 class UpsertPipelineRunSummaryRequest(PipelineRunSummaryResponse):

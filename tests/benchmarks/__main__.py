@@ -3,9 +3,13 @@
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks.api_requests import api_requests
+from tests.benchmarks.apps import idle_app, proxy_of_the_daemon
 from tests.benchmarks.clock import next_ticks, start_up, tick_jitter
 from tests.benchmarks.deploys import unchanged_deploy
+from tests.benchmarks.proxy import proxy_beside_nginx
 from tests.benchmarks.runs import first_line, log_latency, log_throughput
+from tests.benchmarks.tui import terminal_keys
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     benchmark.__name__: benchmark
@@ -17,6 +21,11 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
         tick_jitter,
         start_up,
         next_ticks,
+        api_requests,
+        proxy_beside_nginx,
+        proxy_of_the_daemon,
+        idle_app,
+        terminal_keys,
     )
 }
 

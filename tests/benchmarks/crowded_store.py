@@ -19,7 +19,13 @@ _DAY = timedelta(days=1)
 
 
 def fill_store(
-    path: Path, triggers: Sequence[str], *, runs: int = 0, taken_at: datetime | None = None, **fields: Any
+    path: Path,
+    triggers: Sequence[str],
+    *,
+    runs: int = 0,
+    taken_at: datetime | None = None,
+    into: UUID | None = None,
+    **fields: Any,
 ) -> list[UUID]:
     """Make a database with one workspace and one job for each trigger; returns the jobs' identifiers.
 
@@ -27,6 +33,7 @@ def fill_store(
         triggers: One for each job; each may have any number of runs active at a time.
         runs: Completed runs, spread evenly over the jobs and over the last year.
         taken_at: The newest tick of every trigger that was dispatched; None for triggers just deployed.
+        into: A workspace that is there, with code and settings, and gets the jobs in the place of a new one.
         fields: Further keys of every job's definition.
     """
     asyncio.run(_make_schema(path))
@@ -37,11 +44,20 @@ def fill_store(
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
     _insert(connection, "users", "id, email, created_at", [(user, "crowd@example.org", now)])
-    _insert(connection, "workspaces", "id, name, created_at, updated_at", [(workspace, "crowd", now, now)])
-    package = "id, workspace_id, version, content_hash, file_count, size_bytes, created_by, created_at"
-    version = (workspace, 1, "none", 0, 0, user, now)
-    _insert(connection, "deployments", f"{package}, requirements", [(deployment, *version, json.dumps(REQUIREMENTS))])
-    _insert(connection, "configurations", f"{package}, profiles", [(configuration, *version, "[]")])
+    if into is None:
+        _insert(connection, "workspaces", "id, name, created_at, updated_at", [(workspace, "crowd", now, now)])
+        package = "id, workspace_id, version, content_hash, file_count, size_bytes, created_by, created_at"
+        version = (workspace, 1, "none", 0, 0, user, now)
+        _insert(
+            connection, "deployments", f"{package}, requirements", [(deployment, *version, json.dumps(REQUIREMENTS))]
+        )
+        _insert(connection, "configurations", f"{package}, profiles", [(configuration, *version, "[]")])
+    else:
+        workspace = into.bytes
+        (deployment,) = connection.execute("SELECT id FROM deployments WHERE workspace_id = ?", (workspace,)).fetchone()
+        (configuration,) = connection.execute(
+            "SELECT id FROM configurations WHERE workspace_id = ?", (workspace,)
+        ).fetchone()
     _insert(
         connection,
         "jobs",

@@ -1,6 +1,7 @@
 """A person logs in through the page, over TLS: the public client, ours, and a real browser where there is one."""
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -19,6 +20,17 @@ from tests.processes import DaemonEndedError, DaemonProcess, Ended
 from tests.terminal import Terminal
 
 EMAIL, PASSWORD = "ada@example.org", "correct horse battery"
+HANDS_A_SOCKET_OVER = """
+import os, socket, sys
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+listener.set_inheritable(True)  # it may be 3 already
+os.dup2(listener.fileno(), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""As systemd starts a service that has a socket unit, for port 80 or 443 in earnest."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +51,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, github: FakeGitHub) -> Iter
         "AUTH__GITHUB__URL": github.url,
         "AUTH__GITHUB__API_URL": f"{github.url}/api",
     }
-    process = DaemonProcess(tmp_path_factory.mktemp("daemon"), settings).start()
+    as_systemd = (sys.executable, "-c", HANDS_A_SOCKET_OVER)
+    process = DaemonProcess(tmp_path_factory.mktemp("daemon"), settings, prefix=as_systemd).start()
     admin = AdminClient(process.client.connection)
     admin.add_user(EMAIL)
     admin.set_password(EMAIL, PASSWORD)
@@ -98,12 +111,14 @@ def test_the_public_client_logs_in_by_the_page_over_https(official: OfficialClie
     assert EMAIL in done.text
     official("job", "list").expect()
 
-    # The client drops the port of what it prints; with it, the link leads to the workspace.
-    link = f"/w/{connected_workspace(official.directory)}"
+    # The client drops the port of what it prints: the link leads to what a socket unit has opened at the port it means.
+    link = f"https://127.0.0.1/w/{connected_workspace(official.directory)}"
     assert link in official("info").text
-    browser.open(official.daemon.url + link)
+    (ready,) = [event for event in official.daemon.events() if event.get("action") == "daemon.ready"]
+    (inherited,) = ready["inherited"]
+    browser.open(link.replace("127.0.0.1", inherited))
     assert browser.status == 200
-    assert "No jobs have been deployed yet" in browser.text
+    assert f"Signed in as {EMAIL}" in browser.text
     assert browser.open(f"{official.daemon.url}/w/{uuid4()}").status == 404
 
 

@@ -6,20 +6,26 @@ Design, decisions 4 and 5; semantics S1, S5.
 import os
 import re
 import signal
+import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from runtime.sandbox.identity import children_of, name_of
 from tests.deployed_workspace import WORKSPACES, DeployedWorkspace, batch_job, files_of
 from tests.processes import DaemonEndedError, DaemonProcess, needs_jobs, wait_for
 
 pytestmark = needs_jobs
 
 COUNTS, SLEEPS, DEAF = "jobs.trouble.counts", "jobs.trouble.sleeps", "jobs.trouble.ignores_sigterm"
+TOO_LONG, SHORT_OF_TIME = "jobs.trouble.sleeps_too_long", "jobs.trouble.counts_too_long"
 PLAIN = {"intercept_signals": False, "concurrency": None}
+IN_FIVE_SECONDS = {**PLAIN, "timeout": {"timeout": 5, "grace_period": 1}}
 LAST_REQUESTS_SECONDS = 3
 """What a stopping daemon gives to requests that do not end."""
 LESS_THAN_THE_GRACE = 20
@@ -44,6 +50,8 @@ def workspace(daemon: DaemonProcess) -> DeployedWorkspace:
     long_order["entry_point"]["padding"] = MORE_THAN_A_PIPE
     made.deploy(
         files_of(WORKSPACES / "trouble"),
+        {**batch_job("trouble", "sleeps", execute=IN_FIVE_SECONDS), "job_ref": TOO_LONG},
+        {**batch_job("trouble", "counts", execute=IN_FIVE_SECONDS), "job_ref": SHORT_OF_TIME},
         batch_job("trouble", "counts", execute=PLAIN),
         batch_job("trouble", "sleeps", execute=PLAIN),
         batch_job("trouble", "ignores_sigterm", execute={**PLAIN, "timeout": {"timeout": 3600, "grace_period": 1}}),
@@ -129,6 +137,67 @@ def test_a_sandbox_killed_while_no_daemon_is_there_is_a_failed_run_that_says_so(
     assert run.status == "failed"
     assert run.reason
     assert workspace.lines(run_id) == ["sleeping"]
+
+
+def test_a_process_that_has_got_the_number_of_a_runs_sandbox_is_never_taken_for_it(
+    workspace: DeployedWorkspace,
+) -> None:
+    """A number is reused: number and start time together are not."""
+    run_id = workspace.start(SLEEPS)
+    workspace.wait_for_line(run_id, "sleeping")
+    workspace.daemon.kill()
+    for pid in _sandboxes(workspace, run_id):
+        os.kill(pid, signal.SIGKILL)
+    stranger = subprocess.Popen(["sleep", "1000"])
+    try:
+        with closing(sqlite3.connect(workspace.daemon.state / "runtime.db")) as connection:
+            update = "UPDATE live_runs SET pid = ? WHERE run_id = ?"
+            assert connection.execute(update, (stranger.pid, run_id.bytes)).rowcount == 1
+            connection.commit()
+
+            workspace.daemon.start()  # before this connection is closed, which would take the write-ahead log away
+
+        assert workspace.wait_for_end(run_id).status == "failed"
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_time_limit_that_passes_while_no_daemon_is_there_is_enforced_by_the_next_one(
+    workspace: DeployedWorkspace,
+) -> None:
+    """Semantics S2."""
+    run_id = workspace.start(TOO_LONG)
+    workspace.wait_for_line(run_id, "sleeping")
+    workspace.daemon.kill()
+    _until_its_time_is_up(workspace, run_id)
+    assert _sandboxes(workspace, run_id)
+
+    workspace.daemon.start()
+
+    run = workspace.wait_for_end(run_id)
+    assert (run.status, run.reason) == ("failed", "timeout: the job ran past its limit of 5 s")
+    assert not _sandboxes(workspace, run_id)
+
+
+def test_a_run_that_ended_by_itself_before_its_time_limit_has_not_run_into_it_however_late_that_is_seen(
+    workspace: DeployedWorkspace,
+) -> None:
+    """Semantics S2, S6."""
+    _let_it_count(workspace)
+    run_id = workspace.start(SHORT_OF_TIME)
+    workspace.wait_for_line(run_id, "counted 20")
+    workspace.daemon.kill()
+    (job,) = (pid for init in _sandboxes(workspace, run_id) for pid in children_of(init) if name_of(pid) != "bwrap")
+    os.kill(job, signal.SIGKILL)
+    _until_its_time_is_up(workspace, run_id)
+
+    workspace.daemon.start()
+
+    run = workspace.wait_for_end(run_id)
+    assert (run.status, run.exit_code) == ("failed", 137)
+    assert re.fullmatch(r"killed by signal 9: counted \d+", run.reason or "")
 
 
 def test_an_adopted_run_can_be_cancelled(workspace: DeployedWorkspace) -> None:
@@ -261,6 +330,13 @@ def test_the_daemon_has_logged_no_error_and_no_traceback_through_all_of_this(dae
     text = daemon.log_file.read_text()
     assert not re.findall(r"Traceback|Task exception|never retrieved", text)
     assert [event for event in daemon.events() if event.get("level") in ("error", "critical")] == []
+
+
+def _until_its_time_is_up(workspace: DeployedWorkspace, run_id: UUID) -> None:
+    """Return once the recorded limit of a run has passed; no daemon is there to enforce it."""
+    with closing(sqlite3.connect(f"file:{workspace.daemon.state}/runtime.db?mode=ro", uri=True)) as connection:
+        ((deadline,),) = connection.execute("SELECT deadline_at FROM live_runs WHERE run_id = ?", (run_id.bytes,))
+    wait_for(lambda: time.time() * 1_000_000 > deadline, "the limit passes")
 
 
 def _sandboxes(workspace: DeployedWorkspace, run_id: UUID) -> list[int]:

@@ -171,6 +171,7 @@ def test_jobs_runs_and_the_workspace_are_shown_as_text_and_as_json(
     assert {run["job_ref"] for run in runs} >= {LOAD, CHECK}
     shown = parsed(cli("job-run", "load_shop", "1", "info", "--json"))
     assert (shown["number"], shown["status"], shown["exit_code"]) == (1, "completed", 0)
+    assert any(package.startswith("dlt==1.") for package in shown["environment"]["packages"])
     info = parsed(cli("info", "--json"))
     assert info["workspace"]["name"] == "fruitshop"
     assert info["deployment"]["version"] == info["configuration"]["version"] == 1

@@ -72,7 +72,9 @@ class LiveRuns(FakeRuns):
         self.batches: asyncio.Queue[Sequence[LogLine] | None] = asyncio.Queue()
         self.let_go = asyncio.Event()
 
-    async def follow(self, run_id: UUID, from_line: int = 0) -> AsyncIterator[Sequence[LogLine]]:
+    async def follow(
+        self, run_id: UUID, from_line: int = 0, reader: Principal | None = None
+    ) -> AsyncIterator[Sequence[LogLine]]:
         try:
             while (batch := await self.batches.get()) is not None:
                 yield batch

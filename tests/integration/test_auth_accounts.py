@@ -1,7 +1,7 @@
 """Logins, refresh, machine tokens and administrators on a real database."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -23,7 +23,6 @@ from runtime.errors import (
     NotFoundError,
     RefusedError,
     UnauthenticatedError,
-    UnavailableError,
 )
 from runtime.settings import AuthSettings
 from runtime.store.database import Database
@@ -51,8 +50,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def accounts(database: Database, clock: Clock) -> AccountService:
-    return AccountService(database, TokenSigner(Ed25519PrivateKey.generate()), AuthSettings(), clock)
+def signer() -> TokenSigner:
+    return TokenSigner(Ed25519PrivateKey.generate())
+
+
+@pytest.fixture
+def accounts(database: Database, signer: TokenSigner, clock: Clock) -> AccountService:
+    return AccountService(database, signer, AuthSettings(), clock)
 
 
 @pytest.fixture
@@ -123,18 +127,6 @@ async def test_a_login_expires(accounts: AccountService, admin: Principal, clock
 async def test_an_unknown_device_code_is_refused(accounts: AccountService) -> None:
     with pytest.raises(InvalidError):
         await accounts.finish_login("made-up")
-
-
-async def test_waiting_logins_are_bounded(
-    accounts: AccountService, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(accounts_module, "MOST_PENDING_LOGINS", 3)
-    for _ in range(3):
-        await accounts.start_login()
-    with pytest.raises(UnavailableError):
-        await accounts.start_login()
-    clock.forward(minutes=16)
-    await accounts.start_login()
 
 
 async def test_who_is_approved_must_be_clear(accounts: AccountService, admin: Principal, database: Database) -> None:
@@ -212,6 +204,55 @@ async def test_logging_out_ends_one_login_or_all(accounts: AccountService, admin
         with pytest.raises(UnauthenticatedError):
             await accounts.refresh(session.refresh_token)
     await accounts.logout("made-up")
+
+
+async def steal(accounts: AccountService, session: Session) -> None:
+    """A refresh token comes twice."""
+    await accounts.refresh(session.refresh_token)
+    with pytest.raises(UnauthenticatedError):
+        await accounts.refresh(session.refresh_token)
+
+
+async def log_out(accounts: AccountService, session: Session) -> None:
+    await accounts.logout(session.refresh_token)
+
+
+async def log_out_everywhere(accounts: AccountService, session: Session) -> None:
+    await accounts.logout(session.refresh_token, everywhere=True)
+
+
+@pytest.mark.parametrize(("end", "is_other_over"), [(steal, False), (log_out, False), (log_out_everywhere, True)])
+async def test_an_access_token_ends_with_the_login_it_comes_from(
+    accounts: AccountService,
+    admin: Principal,
+    end: Callable[[AccountService, Session], Awaitable[None]],
+    is_other_over: bool,
+) -> None:
+    session, other = [await log_in(accounts, admin) for _ in range(2)]
+    assert await accounts.authenticate(session.access_token)
+    await end(accounts, session)
+    with pytest.raises(UnauthenticatedError) as ended:
+        await accounts.authenticate(session.access_token)
+    assert (ended.value.code, ended.value.hint) == ("login_ended", "log in again")
+    assert await refused(accounts.authenticate(other.access_token)) is is_other_over
+
+
+async def test_an_access_token_goes_on_while_its_login_is_refreshed(accounts: AccountService, admin: Principal) -> None:
+    first = await log_in(accounts, admin)
+    second = await accounts.refresh(first.refresh_token)
+    for session in (first, second):
+        assert (await accounts.authenticate(session.access_token)).user == first.user
+
+
+async def test_a_token_from_before_tokens_named_their_login_lives_until_it_expires(
+    accounts: AccountService, admin: Principal, signer: TokenSigner, clock: Clock
+) -> None:
+    session = await log_in(accounts, admin)
+    claims = signer.verify(session.access_token, clock.now).model_copy(update={"family_id": None})
+    await accounts.logout(session.refresh_token)
+    assert (await accounts.authenticate(signer.sign(claims))).user == session.user
+    clock.forward(minutes=61)
+    assert await refused(accounts.authenticate(signer.sign(claims)))
 
 
 async def refused(attempt: Awaitable[object]) -> bool:

@@ -12,7 +12,7 @@ from runtime.dispatch import ticking
 from runtime.dispatch.changes import TIMERS
 from runtime.dispatch.ticking import Due, Ticker
 from runtime.errors import StoreError
-from runtime.store import runs
+from runtime.store import histories, runs
 from runtime.store.database import Connection, Database
 from tests.benchmarks.crowded_store import fill_store
 from tests.house import House, build_house, eventually
@@ -51,6 +51,10 @@ async def plan(path: Path, job: UUID, which: str) -> str:
                 await runs.latest_run(asked, job, job)  # type: ignore[arg-type]
             case "list of a job":
                 await runs.list_runs(asked, job, runs.RunFilter(job_id=job), 100, 0)  # type: ignore[arg-type]
+            case "list of running":
+                await runs.list_runs(asked, job, runs.RunFilter(status="running"), 100, 0)  # type: ignore[arg-type]
+            case "outcomes":
+                await histories.outcomes(asked, [job.bytes], 12)  # type: ignore[arg-type]
     await database.close()
     return "\n".join(asked.plans)
 
@@ -62,6 +66,8 @@ async def plan(path: Path, job: UUID, which: str) -> str:
         ("active of a job", "runs_active_of_job "),
         ("latest of a job", "(job_id=?)"),
         ("list of a job", "runs_of_job "),
+        ("list of running", "runs_active "),
+        ("outcomes", "(job_id=? AND number>?)"),
     ],
 )
 def test_runs_are_found_by_an_index_that_does_not_grow_with_those_of_other_jobs(

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from runtime.api import render
 from runtime.dispatch.feed import Update
 from runtime.dispatch.jobs import JobView, TriggerInput
 from runtime.dispatch.runs import RunView
@@ -18,6 +19,7 @@ from runtime.domain.packages import Deployment
 from runtime.domain.runs import Run
 from runtime.domain.summaries import PipelineSummary
 from runtime.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from runtime.settings import Settings
 from runtime.store import members, runs
 from tests.factories import NOW, make_raw_definition
 from tests.house import House
@@ -260,6 +262,19 @@ async def test_a_pipelines_summary_replaces_its_last_one(house: House) -> None:
     shown = (await house.runs.get(house.workspace_id, run.id)).summaries
     assert [(item.pipeline_name, item.total_rows) for item in shown] == [("fruits", 2), ("nuts", None)]
     assert shown[0].started_at == NOW
+
+
+async def test_the_newest_run_of_a_job_is_shown_with_its_summaries(house: House) -> None:
+    """Contract: `last_run` of a script."""
+    await house.ready(LOAD)
+    run = await house.launch()
+    await house.summaries.attach(house.workspace_id, run.id, PipelineSummary(pipeline_name="nuts"))
+    page = await house.jobs.list(house.workspace_id, None, None, 10, 0)
+    (view,) = [view for view in page.items if view.job.id == run.job_id]
+    assert [one.pipeline_name for one in view.summaries] == ["nuts"]
+    shown = render.detailed_script(view, Settings().app_addresses)
+    assert shown.last_run is not None
+    assert [one.pipeline_name for one in shown.last_run.pipeline_run_summaries or ()] == ["nuts"]
 
 
 async def test_a_run_has_as_many_summaries_as_anybody_reads(house: House) -> None:

@@ -141,6 +141,7 @@ async def test_a_job_that_was_prepared_but_never_released_is_prepared_again(stag
     abandoned = StageProcess()
     abandoned.exit_code.set_result(UNRELEASED_EXIT_CODE)
     stage.runner.processes[run.id] = abandoned
+    stage.runner.unreleased.add(run.id)
     executor = stage.executor()
     await executor.start()
     assert (await stage.until_final(run)).status == "completed"

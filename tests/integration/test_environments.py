@@ -1,185 +1,31 @@
 """Environments built for real: uv in bubblewrap, packages made on the spot, no index and no network."""
 
 import asyncio
-import json
 import shutil
 import sys
-import tarfile
-import zipfile
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
 from threading import Thread
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
-from runtime.domain.requirements import EnvironmentSpec
-from runtime.environments.builder import Environment, EnvironmentBuilder
 from runtime.environments.pythons import Pythons
 from runtime.errors import InvalidError, UnavailableError
-from runtime.sandbox.policy import Mount, SandboxPolicy
-from runtime.sandbox.process import run_in_sandbox
-from runtime.sandbox.system_mounts import system_view, write_system_files
-from runtime.settings import EnvironmentSettings
-from runtime.store.columns import from_micros, to_micros
-from runtime.store.database import Database
+from runtime.store.columns import from_micros
 from runtime.store.environments import find_environment
+from tests.environment_builds import NOON, House, holds, make_sdist, make_wheel, open_house, python_says, wanting
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
-
-NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
-
-# A build backend that needs nothing but Python: what `hook` does happens while the package is being built.
-BACKEND = """
-import json, os, pathlib, zipfile
-NAME, VERSION = {name!r}, {version!r}
-
-def build_wheel(directory, config_settings=None, metadata_directory=None):
-    seen = None
-{hook}
-    wheel = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
-    info = f"{{NAME}}-{{VERSION}}.dist-info"
-    with zipfile.ZipFile(os.path.join(directory, wheel), "w") as archive:
-        archive.writestr(f"{{NAME}}.py", f"SEEN = {{seen!r}}\\n")
-        archive.writestr(f"{{info}}/METADATA", f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n")
-        archive.writestr(f"{{info}}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-        archive.writestr(f"{{info}}/RECORD", "")
-    return wheel
-"""
-
-
-def make_wheel(into: Path, name: str, version: str, *, requires: tuple[str, ...] = ()) -> None:
-    """A wheel of one module, `VERSION = ...`, with a console script of its own name."""
-    info = f"{name}-{version}.dist-info"
-    dependencies = "".join(f"Requires-Dist: {spec}\n" for spec in requires)
-    files = {
-        f"{name}.py": f"VERSION = {version!r}\ndef main():\n    print(VERSION)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{dependencies}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
-    }
-    record = ""
-    for path, text in files.items():
-        digest = urlsafe_b64encode(sha256(text.encode()).digest()).decode().rstrip("=")
-        record += f"{path},sha256={digest},{len(text)}\n"
-    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
-    with zipfile.ZipFile(into / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-
-
-def make_sdist(into: Path, name: str, version: str, hook: str) -> None:
-    """A source distribution whose build runs `hook`; what that leaves in `seen` becomes `<name>.SEEN`."""
-    indented = "\n".join(f"    {line}" for line in hook.splitlines())
-    files = {
-        "pyproject.toml": (
-            f'[project]\nname = "{name}"\nversion = "{version}"\n'
-            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        ),
-        "backend.py": BACKEND.format(name=name, version=version, hook=indented),
-        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-    }
-    with tarfile.open(into / f"{name}-{version}.tar.gz", "w:gz") as archive:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(f"{name}-{version}/{path}")
-            entry.size = len(text)
-            archive.addfile(entry, BytesIO(text.encode()))
-
-
-@dataclass
-class House:
-    """A state directory with a store, a directory of packages, and a builder over them."""
-
-    root: Path
-    database: Database
-    now: datetime = NOON
-    lines: list[str] = field(default_factory=list)
-
-    @property
-    def state(self) -> Path:
-        return self.root / "state"
-
-    @property
-    def packages(self) -> Path:
-        return self.root / "packages"
-
-    def builder(self, *, pythons: Pythons | None = None, **settings: Any) -> EnvironmentBuilder:
-        """A builder that knows no index but an empty directory."""
-        chosen = {
-            "index_url": (self.root / "no-index").as_uri(),
-            "find_links": (str(self.packages),),
-            "build_timeout_seconds": 120,
-            **settings,
-        }
-        return EnvironmentBuilder(
-            self.state,
-            EnvironmentSettings(**chosen),
-            self.database,
-            system_files=self.root / "system",
-            network_entry=_machine_network,
-            pythons=pythons,
-            now=lambda: self.now,
-        )
-
-    async def workspace(self) -> UUID:
-        workspace_id = uuid4()
-        at = to_micros(NOON)
-        async with self.database.transaction() as writer:
-            await writer.execute("INSERT INTO workspaces VALUES (?, 'fruit', NULL, ?, ?)", (workspace_id.bytes, at, at))
-        return workspace_id
-
-    def leftovers(self) -> list[str]:
-        """Everything that stands for an environment, whole or not."""
-        found = [*(self.state / "envs").glob("*"), *(self.state / "cache" / "uv").glob("*/*.tmp-*")]
-        return sorted(path.name for path in found)
-
-
-async def _machine_network(workspace_id: UUID) -> list[str]:
-    return []
-
-
-def wanting(*requirements: str, python: str | None = None) -> EnvironmentSpec:
-    version = python or f"{sys.version_info.major}.{sys.version_info.minor}"
-    return EnvironmentSpec(python_version=version, requirements=requirements)
-
-
-async def python_says(house: House, environment: Environment, code: str, *command: str) -> list[str]:
-    """Run code in a sandbox as jobs have it: the environment read-only at /venv."""
-    view = system_view(house.root / "system", environment.base_prefix)
-    policy = SandboxPolicy(
-        mounts=(*view.mounts, Mount(source=environment.path, target="/venv")),
-        links=view.links,
-        environment={"PATH": "/venv/bin:/usr/bin"},
-        working_directory="/tmp",
-        share_network=False,
-    )
-    lines: list[str] = []
-    code_or_command = list(command) or ["/venv/bin/python", "-c", code]
-    exit_code = await run_in_sandbox(policy, code_or_command, on_line=lines.append, timeout_seconds=60)
-    assert exit_code == 0, lines
-    return lines
-
-
-def holds(path: Path, *secrets: bytes) -> bool:
-    content = path.read_bytes()
-    return any(secret in content for secret in secrets)
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    for name in ("state", "packages", "no-index"):
-        (tmp_path / name).mkdir()
-    write_system_files(tmp_path / "system", isolated_network=False)
-    database = await Database.open(tmp_path / "state" / "runtime.db")
-    yield House(tmp_path, database)
-    await database.close()
+    async with open_house(tmp_path) as opened:
+        yield opened
 
 
 class TestBuilding:
@@ -377,84 +223,6 @@ class TestFailing:
         again = await builder.ensure(workspace_id, wanting("apple"), house.lines.append)
         assert await python_says(house, again, "import apple; print(apple.VERSION)") == ["1.0"]
         assert house.leftovers() == [environment.key]
-
-
-PEEK = """
-def attempt(what):
-    try:
-        return what()
-    except OSError as error:
-        return type(error).__name__
-processes = [name for name in os.listdir("/proc") if name.isdigit()]
-seen = {{
-    "key": attempt(lambda: open({state!r} + "/keys/signing.key").read()),
-    "database": attempt(lambda: len(open({state!r} + "/runtime.db", "rb").read())),
-    "others": attempt(lambda: os.listdir({state!r} + "/cache/uv")),
-    "shadow": attempt(lambda: open("/etc/shadow").read()),
-    "homes": [entry for entry in attempt(lambda: os.listdir("/home"))],
-    "overwritten": attempt(lambda: open("/usr/bin/env", "ab").close()),
-    "packages": attempt(lambda: open("/opt/dlt-runtime/packages/1/new", "w").close()),
-    "environment": dict(os.environ),
-    "secrets": [name for name in processes
-                if "HOST_SECRET" in str(attempt(lambda: open("/proc/" + name + "/environ").read()))],
-}}
-"""
-
-
-class TestStrangersCode:
-    async def test_a_build_script_sees_nothing_of_the_machine_and_can_change_nothing(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("HOST_SECRET", "HOST_SECRET")
-        (house.state / "keys").mkdir()
-        (house.state / "keys" / "signing.key").write_text("private")
-        make_sdist(house.packages, "nosy", "1.0", PEEK.format(state=str(house.state)))
-        environment = await house.builder().ensure(await house.workspace(), wanting("nosy"), house.lines.append)
-        (text,) = await python_says(house, environment, "import json, nosy; print(json.dumps(nosy.SEEN))")
-        seen = json.loads(text)
-        told = seen.pop("environment")
-        assert {seen.pop("overwritten"), seen.pop("packages")} <= {"OSError", "PermissionError"}
-        hidden = dict.fromkeys(("key", "database", "others", "shadow"), "FileNotFoundError")
-        assert seen == {**hidden, "homes": ["job"], "secrets": []}
-        assert "HOST_SECRET" not in told
-
-    async def test_a_build_that_puts_a_link_in_place_of_its_environment_is_refused(self, house: House) -> None:
-        (house.state / "keys").mkdir()
-        hook = f"""
-for entry in pathlib.Path("/build").glob("*.tmp-*"):
-    entry.rename("/build/moved")
-    entry.symlink_to({str(house.state / "keys")!r})
-"""
-        make_sdist(house.packages, "sly", "1.0", hook + 'seen = "x"')
-        with pytest.raises(UnavailableError, match="environment could not be"):
-            await house.builder().ensure(await house.workspace(), wanting("sly"), house.lines.append)
-        assert house.leftovers() == []
-        assert list((house.state / "keys").iterdir()) == []
-
-    async def test_a_build_that_puts_a_link_in_place_of_the_mark_overwrites_nothing(self, house: House) -> None:
-        target = house.state / "victim"
-        target.write_text("untouched")
-        hook = f"""
-for entry in pathlib.Path("/build").glob("*.tmp-*"):
-    (entry / "dlt-runtime.json").symlink_to({str(target)!r})
-"""
-        make_sdist(house.packages, "sly", "1.0", hook)
-        environment = await house.builder().ensure(await house.workspace(), wanting("sly"), house.lines.append)
-        assert target.read_text() == "untouched"
-        assert json.loads((environment.path / "dlt-runtime.json").read_text())["key"] == environment.key
-
-    async def test_a_build_that_locks_its_directories_is_still_cleared_away(self, house: House) -> None:
-        hook = """
-for entry in pathlib.Path("/build").glob("*.tmp-*"):
-    (entry / "locked" / "deep").mkdir(parents=True)
-    (entry / "locked" / "deep").chmod(0)
-    (entry / "locked").chmod(0)
-raise SystemExit(3)
-"""
-        make_sdist(house.packages, "stubborn", "1.0", hook)
-        with pytest.raises(UnavailableError):
-            await house.builder().ensure(await house.workspace(), wanting("stubborn"), house.lines.append)
-        assert house.leftovers() == []
 
 
 class _Index:

@@ -13,6 +13,7 @@ from runtime.errors import UnavailableError
 from runtime.runner.launch import UNRELEASED_EXIT_CODE, LiveProcess
 from runtime.sandbox.detached import kill_and_wait
 from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, parent_of
+from runtime.sandbox.tools import SandboxTools
 from tests.job_machine import JobMachine
 
 pytest_plugins = ("tests.job_fixtures",)
@@ -188,6 +189,39 @@ async def test_nothing_of_the_job_runs_before_it_is_released(machine: JobMachine
     os.close(prepared.order_fd)  # as if the daemon had died
     assert await machine.runner.wait(prepared.live) == UNRELEASED_EXIT_CODE
     assert machine.log(launch.run_id) == ""
+    assert not machine.runner.was_released(prepared.live, UNRELEASED_EXIT_CODE)
+
+
+async def test_a_job_may_end_with_any_exit_code_without_a_word(machine: JobMachine) -> None:
+    """Also with the one of a sandbox that got no order, which would be begun again."""
+    live = await machine.start(machine.launch({"job.py": f"raise SystemExit({UNRELEASED_EXIT_CODE})"}))
+    assert await machine.runner.wait(live) == UNRELEASED_EXIT_CODE
+    assert machine.runner.was_released(live, UNRELEASED_EXIT_CODE)
+
+
+@pytest.mark.parametrize("says", ["", "echo bwrap: no"])
+async def test_a_sandbox_that_is_given_up_before_it_has_begun_leaves_no_process(
+    machine: JobMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """Not even a zombie: cancelled while bubblewrap still works at it, or after it took too long."""
+    stuck = tmp_path / "stuck"
+    stuck.write_text(f"#!/bin/sh\n{says}\nsleep 1000\n")
+    stuck.chmod(0o755)
+    monkeypatch.setattr("runtime.runner.runner.find_tools", lambda: SandboxTools(bwrap=str(stuck)))
+    before = set(children_of(os.getpid()))
+    if says:
+        monkeypatch.setattr("runtime.runner.runner._START_SECONDS", 0.5)
+        with pytest.raises(UnavailableError, match="bwrap: no"):
+            await machine.runner.prepare(machine.launch({}))
+    else:
+        preparing = asyncio.create_task(machine.runner.prepare(machine.launch({})))
+        async with asyncio.timeout(10):
+            while not any(children_of(pid) for pid in set(children_of(os.getpid())) - before):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        preparing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await preparing
+    assert set(children_of(os.getpid())) <= before
 
 
 async def test_an_order_larger_than_a_pipe_arrives_whole(machine: JobMachine) -> None:

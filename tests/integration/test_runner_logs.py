@@ -126,6 +126,19 @@ async def test_a_file_its_job_has_truncated_is_read_from_the_start(tail: LogTail
     assert await run.finish() == b"a long line\nnew\n"
 
 
+async def test_a_file_its_job_has_closed_to_us_is_read_all_the_same(tail: LogTail, tmp_path: Path) -> None:
+    """A job holds its log, and so may change its mode; the next daemon has to open it anew."""
+    run = Followed(tail, tmp_path)
+    run.write(b"x" * 1_000_000)
+    run.path.chmod(0)
+    run.start()
+    assert len(await run.finish()) == 1_000_000
+    run.path.chmod(0o400)
+    tail.free(run.run_id, 0, 900_000)
+    assert tail.part(run.run_id, 0, 10) == b"\0" * 10
+    assert tail.part(run.run_id, 999_990, 1_000_000) == b"x" * 10
+
+
 async def test_many_runs_are_followed_by_one_watcher_one_after_another(tail: LogTail, tmp_path: Path) -> None:
     for _ in range(3):
         runs = [Followed(tail, tmp_path) for _ in range(5)]

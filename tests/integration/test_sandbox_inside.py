@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runtime.runner.launch import KeptData
 from runtime.sandbox.identity import parent_of
 from runtime.sandbox.policy import Mount
 from tests.job_machine import JobMachine
@@ -90,7 +91,8 @@ async def test_the_daemons_database_keys_and_other_runs_are_not_there(machine: J
 async def test_another_profiles_persistent_data_is_not_there(machine: JobMachine) -> None:
     """Semantics J6."""
     launch = machine.launch({})
-    (launch.var_dir.parent / "other-profile").mkdir()
+    assert isinstance(launch.data, KeptData)
+    (launch.data.var.parent / "other-profile").mkdir()
     for place in (".dlt/.var", "_local"):
         assert await ask(machine, f"os.listdir('/workspace/{place}')") == ["prod"]
 

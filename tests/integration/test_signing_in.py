@@ -18,6 +18,7 @@ from runtime.dispatch.signing_in import SignedIn, SignInService, TooSoonError, V
 from runtime.domain.identities import Principal, User
 from runtime.errors import (
     ConflictError,
+    DiskFullError,
     InvalidError,
     JobRuntimeError,
     NotFoundError,
@@ -244,6 +245,18 @@ async def test_a_session_ends_when_it_stands_idle_and_when_it_is_old(sign_in: Si
     assert await sign_in.current(busy.session_secret) is None
 
 
+async def test_a_full_disk_shuts_nobody_out(
+    sign_in: SignInService, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_room(*_: object) -> None:
+        raise DiskFullError("the database could not be written")
+
+    signed_in = await sign_in.with_password(ADA, PASSWORD, HOME)
+    monkeypatch.setattr("runtime.store.logins.touch_session", no_room)
+    clock.now += timedelta(minutes=20)
+    assert await sign_in.current(signed_in.session_secret) is not None
+
+
 async def test_a_session_ends_with_its_user_with_their_password_and_with_all_their_logins(
     sign_in: SignInService,
     accounts: AccountService,
@@ -402,3 +415,46 @@ async def test_trying_codes_out_is_slow_and_slows_down_nobody_else(
     with pytest.raises(TooSoonError):
         await approvals.look(bob, started.user_code)
     await approvals.approve(ada, started.user_code)
+
+
+# --- one's own password
+
+
+async def ada_of(database: Database) -> Principal:
+    async with database.read() as connection:
+        user = await identities.find_user_by_email(connection, ADA)
+    assert user is not None
+    return Principal(user=user)
+
+
+async def test_who_knows_the_present_password_sets_another_one_and_browsers_are_signed_out(
+    sign_in: SignInService, database: Database
+) -> None:
+    before = await sign_in.with_password(ADA, PASSWORD, HOME)
+    await sign_in.change_password(await ada_of(database), PASSWORD, "a third one altogether", HOME)
+    assert await sign_in.current(before.session_secret) is None
+    assert isinstance(await attempt(sign_in, ADA, PASSWORD, ELSEWHERE), UnauthenticatedError)
+    assert isinstance(await attempt(sign_in, ADA, "a third one altogether", HOME), SignedIn)
+
+
+async def test_a_wrong_present_password_changes_nothing_and_counts_as_a_failed_sign_in(
+    sign_in: SignInService, database: Database
+) -> None:
+    """A stolen access token must not be a way to guess the password without waiting."""
+    ada = await ada_of(database)
+    for _ in range(5):
+        with pytest.raises(InvalidError, match="present password"):
+            await sign_in.change_password(ada, OTHER, "a third one altogether", HOME)
+    with pytest.raises(TooSoonError):
+        await sign_in.change_password(ada, PASSWORD, "a third one altogether", HOME)
+    assert isinstance(await attempt(sign_in, ADA, PASSWORD, ELSEWHERE), SignedIn)
+
+
+async def test_a_machines_token_and_a_weak_password_change_nothing(sign_in: SignInService, database: Database) -> None:
+    ada = await ada_of(database)
+    machine = Principal(user=ada.user, workspace_id=ada.user.id)
+    with pytest.raises(RefusedError, match="machine"):
+        await sign_in.change_password(machine, PASSWORD, "a third one altogether", HOME)
+    with pytest.raises(InvalidError):
+        await sign_in.change_password(ada, PASSWORD, "short", HOME)
+    assert isinstance(await attempt(sign_in, ADA, PASSWORD, HOME), SignedIn)

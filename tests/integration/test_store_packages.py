@@ -96,7 +96,8 @@ async def test_a_configuration_comes_back_sealed_as_it_went_in(database: Databas
     async with database.transaction() as connection:
         await packages.add_configuration(connection, configuration, sealed)
     async with database.read() as connection:
-        assert await packages.latest_configuration(connection, world.workspace.id) == configuration
+        found = await packages.latest_configuration(connection, world.workspace.id)
+        assert found == configuration.model_copy(update={"author": world.user.email})
         assert await packages.configuration_files(connection, configuration.id) == [sealed[1], sealed[0]]
 
 

@@ -181,6 +181,20 @@ async def test_filters_by_job_and_type(database: Database) -> None:
     assert await numbers(database, world, RunFilter(job_type="interactive")) == []
 
 
+async def test_a_filter_by_cause_finds_what_a_run_has_started(database: Database) -> None:
+    """However old; nothing of other runs."""
+    world = await store_world(database)
+    async with database.transaction() as connection:
+        job = await world.job(connection)
+        cause, other = await world.run(connection, job, number=1), await world.run(connection, job, number=2)
+        for number, run in ((3, cause), (4, other), (5, cause)):
+            await world.run(connection, job, number=number, prev_run_id=run.id, created_at=NOW + number * HOUR)
+    assert await numbers(database, world, RunFilter(prev_run_id=cause.id)) == [5, 3]
+    assert await numbers(database, world, RunFilter(prev_run_id=cause.id, job_id=job.id)) == [5, 3]
+    assert await numbers(database, world, RunFilter(prev_run_id=cause.id, status="failed")) == []
+    assert await numbers(database, await store_world(database, "other"), RunFilter(prev_run_id=cause.id)) == []
+
+
 async def test_the_dashboards_runs_show_only_when_asked_for(database: Database) -> None:
     """Contract: `include_system`, or the dashboard itself."""
     world = await store_world(database)

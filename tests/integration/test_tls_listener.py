@@ -15,10 +15,11 @@ import structlog
 
 from runtime.api.app import create_app
 from runtime.dispatch.changes import Changes
+from runtime.errors import InvalidError
 from runtime.server import Server, server_config
 from runtime.settings import Settings
 from runtime.tls.self_signed import LIFETIME, SelfSigned
-from runtime.tls.serving import TlsListener
+from runtime.tls.serving import TlsListener, load_context
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 from runtime.wire.certificates import fingerprint, presented, trusting_file
 from tests.api_client import FakeAccounts, fake_services
@@ -179,6 +180,57 @@ async def test_files_that_do_not_fit_leave_the_certificate_as_it_was(server: Run
     assert await server.fingerprint() == first
     server.key.write_bytes(third.key.read_bytes())
     await server.comes_to_present(third.cert)
+
+
+async def test_a_certificate_refused_for_its_keys_permissions_is_used_once_they_are_mended(
+    server: Running, tmp_path: Path
+) -> None:
+    first = await server.fingerprint()
+    second = make(tmp_path, "second")
+    with structlog.testing.capture_logs() as logs:
+        server.key.chmod(0o644)
+        server.key.write_bytes(second.key.read_bytes())
+        server.cert.write_bytes(second.cert.read_bytes())
+
+        async def is_refused() -> bool:
+            return any("read by everybody" in entry.get("error", "") for entry in logs)
+
+        await until(is_refused)
+        for number in range(3):  # each is a reason to look again
+            (tmp_path / f"something else {number}").touch()
+        assert await server.fingerprint() == first
+        server.key.chmod(0o600)
+        await server.comes_to_present(second.cert)
+    complaints = [entry["error"] for entry in logs if "error" in entry]
+    assert len(complaints) == len(set(complaints))
+
+
+async def test_a_directory_that_is_away_for_a_while_is_watched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.tls.serving.LOOK_AGAIN_MILLISECONDS", 100)
+    live, second = tmp_path / "live", make(tmp_path, "two")
+    live.mkdir()
+    put(make(tmp_path, "one"), live)
+    async with serving(tmp_path, TlsListener(live / "a.crt", live / "a.key")) as server:
+        with structlog.testing.capture_logs() as logs:
+            live.rename(tmp_path / "away")
+
+            async def is_missed() -> bool:
+                return any("missing" in entry.get("error", "") for entry in logs)
+
+            await until(is_missed)
+        live.mkdir()
+        put(second, live)
+        await server.comes_to_present(second.cert)
+
+
+def test_a_key_that_goes_away_while_it_is_looked_at_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = make(tmp_path, "one")
+    own.key.unlink()
+    monkeypatch.setattr("os.access", lambda path, mode: True)
+    with pytest.raises(InvalidError, match="missing"):
+        load_context(own.cert, own.key)
 
 
 async def test_a_link_that_is_moved_is_a_new_certificate(tmp_path: Path) -> None:

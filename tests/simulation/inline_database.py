@@ -58,7 +58,7 @@ class InlineDatabase(Database):
         for _, sql in migrations():
             self.raw.executescript(sql)
         inline = cast(aiosqlite.Connection, _InlineConnection(self.raw))
-        super().__init__(Path(":memory:"), inline, [inline])
+        super().__init__(Path(":memory:"), inline, [inline], is_checked=True)
 
     async def close(self) -> None:
         """Let go of everything."""

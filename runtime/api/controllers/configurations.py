@@ -46,6 +46,7 @@ class ConfigurationController(Controller):
     ) -> ConfigurationResponse:
         """multipart/form-data: `file`, a gzip-compressed tar archive."""
         limits = {CONFIGURATION_ARCHIVE_PART: settings.limits.configuration_bytes}
+        services.health.require_room("the upload")
         async with receive_parts(request, settings.state_dir / "tmp", limits) as parts:
             created = await services.configurations.upload(principal, workspace_id, parts[CONFIGURATION_ARCHIVE_PART])
         return render.configuration(created)

@@ -49,6 +49,7 @@ class DeploymentController(Controller):
         principal: Principal,
     ) -> DeploymentResponse:
         """multipart/form-data: `files`, a gzip-compressed tar archive, and `requirements`, JSON."""
+        services.health.require_room("the upload")
         limits = {
             DEPLOYMENT_ARCHIVE_PART: settings.limits.package_bytes,
             DEPLOYMENT_REQUIREMENTS_PART: _REQUIREMENTS_BYTES,

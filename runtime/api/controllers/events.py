@@ -47,11 +47,11 @@ class EventController(Controller):
 
         The first, `position`, says where the stream begins. A reader that comes back with the `id` of the last event
         it has seen, as `Last-Event-ID`, gets everything that has changed since, however long that is ago. The stream is
-        closed after the lifetime of an access token, and at once when the reader is no member any more.
+        closed after the lifetime of an access token, and as a log's when the reader may not look any more.
         """
         newest = await services.feed.position(workspace_id)
         seen = last_event_id(last_seen)
         position = newest if seen is None else min(seen, newest)
         updates = services.feed.follow(principal, workspace_id, position)
         lifetime = settings.auth.access_token_seconds
-        return Stream(changes(updates, position, settings.base_url, lifetime), headers=LIVE_HEADERS)
+        return Stream(changes(updates, position, settings.app_addresses, lifetime), headers=LIVE_HEADERS)

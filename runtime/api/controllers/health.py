@@ -4,7 +4,7 @@ from litestar import Controller, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from runtime.api.access import access
+from runtime.api.access import METRICS_PATH, access
 from runtime.api.dependencies import Metrics, Services
 from runtime.wire.errors import ErrorResponse
 from runtime.wire.health import HealthResponse
@@ -48,9 +48,9 @@ class HealthController(Controller):
 
 
 class MetricsController(Controller):
-    """For Prometheus: through the Unix socket, or with the token `metrics.token` of the settings."""
+    """For Prometheus: through the Unix socket, with the token `metrics.token`, or at `metrics.listen`."""
 
-    path = "/metrics"
+    path = METRICS_PATH
     opt = access("metrics")
     tags = ("health (this runtime's own)",)
 

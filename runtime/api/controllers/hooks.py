@@ -89,6 +89,7 @@ class HookCallController(Controller):
         """The token comes as `Authorization: Bearer` or `X-Hook-Token`; 409 says why the job does not start now."""
         secret = _secret(request)
         await services.hooks.authenticate(workspace, hook_path, secret)
+        services.health.require_room("the run")
         body = await _body(request)
         started = await services.hooks.call(workspace, hook_path, secret, request.headers.multi_items(), body)
         run = None if started.skip else started.run
@@ -128,11 +129,10 @@ async def _body(request: Request[Any, Any, Any]) -> bytes:
 
 
 def _hook(view: HookView, settings: DaemonSettings) -> dict[str, Any]:
-    base = (settings.public_url or f"http://{settings.listen}").rstrip("/")
     return {
         "id": view.token.id,
         "job_ref": view.job.job_ref,
-        "urls": [f"{base}{HOOKS_PREFIX}/{view.job.workspace_id}/{path}" for path in view.paths],
+        "urls": [f"{settings.base_url}{HOOKS_PREFIX}/{view.job.workspace_id}/{path}" for path in view.paths],
         "created_by": view.token.created_by,
         "date_added": view.token.created_at,
         "date_used": view.token.used_at,

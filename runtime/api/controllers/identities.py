@@ -1,13 +1,17 @@
 """The caller, and the organization."""
 
-from litestar import Controller, get, patch, post
+from typing import Any
+
+from litestar import Controller, Request, get, patch, post, put
 from litestar.params import JSONBody
 
 from runtime.api import render
 from runtime.api.access import access
 from runtime.api.dependencies import Limit, Offset, Principal, Services
+from runtime.dispatch.signing_in import Visitor
 from runtime.errors import InvalidError
 from runtime.wire.identities import (
+    ChangePasswordRequest,
     CreateOrganizationRequest,
     MeResponse,
     OrganizationMembershipResponse,
@@ -57,6 +61,27 @@ class MeController(Controller):
                 for workspace, role in workspaces
             ],
         )
+
+
+class PasswordController(Controller):
+    """The caller's own password, this runtime's own."""
+
+    path = "/v1/me/password"
+    opt = access("authenticated")
+    tags = ("identity (this runtime's own)",)
+
+    @put(status_code=204, summary="Change one's own password")
+    async def change(
+        self,
+        data: JSONBody[ChangePasswordRequest],
+        request: Request[Any, Any, Any],
+        services: Services,
+        principal: Principal,
+    ) -> None:
+        """By who knows the present one; their browsers are signed out."""
+        visitor = Visitor(request.client.host if request.client else None)
+        present, new = data.present_password.get_secret_value(), data.password.get_secret_value()
+        await services.sign_in.change_password(principal, present, new, visitor)
 
 
 class OrganizationController(Controller):

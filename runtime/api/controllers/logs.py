@@ -11,7 +11,7 @@ from litestar.response import Stream
 from runtime.api import render
 from runtime.api.access import access
 from runtime.api.controllers.runs import find_run
-from runtime.api.dependencies import Services
+from runtime.api.dependencies import Principal, Services
 from runtime.api.log_stream import document, events
 from runtime.api.sse import LIVE_HEADERS, last_event_id
 from runtime.wire.events import ServerSentEvent
@@ -60,14 +60,17 @@ class LogController(Controller):
         workspace_id: FromPath[UUID],
         run_id: FromPath[UUID],
         services: Services,
+        principal: Principal,
         script_id: FromQuery[UUID | None] = None,
         last_seen: Annotated[str | None, HeaderParameter(name="Last-Event-ID")] = None,
     ) -> Stream:
         """Server-sent events: stored lines at once, new ones as they come; closed when the run has ended.
 
-        A reader that comes back sends the number of its last line as `Last-Event-ID` and gets those after it.
+        A reader that comes back sends the number of its last line as `Last-Event-ID` and gets those after it. The
+        stream is closed as well, within seconds, when the reader is no member any more, or came with a token or a login
+        that has ended.
         """
         await find_run(services, workspace_id, run_id, script_id)
         last_line = last_event_id(last_seen)
         from_line = 0 if last_line is None else last_line + 1
-        return Stream(events(services.runs.follow(run_id, from_line)), headers=LIVE_HEADERS)
+        return Stream(events(services.runs.follow(run_id, from_line, principal)), headers=LIVE_HEADERS)

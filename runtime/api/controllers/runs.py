@@ -8,17 +8,21 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from runtime.api import render
 from runtime.api.access import access
-from runtime.api.dependencies import Limit, Offset, Principal, Services, Starting
+from runtime.api.dependencies import Limit, Limits, Offset, Principal, PrincipalOrNobody, Services, Starting
 from runtime.api.revalidation import revalidated
 from runtime.api.zones import in_zone, moment
-from runtime.dispatch.jobs import TriggerInput
+from runtime.dispatch.jobs import Triggered, TriggerInput
+from runtime.dispatch.lookup import uuid_or_text
 from runtime.dispatch.runs import RunView
-from runtime.errors import NotFoundError
+from runtime.errors import NotFoundError, RefusedError
 from runtime.store.runs import RunFilter
 from runtime.wire.jobs import JobType, TriggeredJob
 from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
 from runtime.wire.runs import BulkCancelRequest, BulkCancelResponse, CreateRunRequest, RunStatus, RunStatusFilter
 
+_BODY_BYTES = 64 * 1024  # of a request that strangers may send
+
+_CAUSE = "only runs that this run has started (this runtime's own)"
 _ZONE = "IANA zone in which `start` and `end` are meant where they carry no offset"
 
 
@@ -41,6 +45,7 @@ class RunController(Controller):
         start: Annotated[str | None, moment("runs created then or later")] = None,
         end: Annotated[str | None, moment("runs created before")] = None,
         tz: Annotated[str, QueryParameter(description=_ZONE)] = "UTC",
+        prev_run_id: Annotated[UUID | None, QueryParameter(description=_CAUSE)] = None,
         include_system_runs: FromQuery[bool] = False,
         limit: Limit = 100,
         offset: Offset = 0,
@@ -53,21 +58,32 @@ class RunController(Controller):
             job_type=script_type,
             start=in_zone("start", start, tz),
             end=in_zone("end", end, tz),
+            prev_run_id=prev_run_id,
             include_system=include_system_runs,
         )
         page = await services.runs.list(workspace_id, wanted, limit, offset)
         items = [render.detailed_run(view) for view in page.items]
         return ListRunsResponse(items=items, limit=limit, offset=offset, total=page.total)
 
-    @post(summary="Start one run")
+    @post(opt=access("workspace_or_link"), request_max_body_size=_BODY_BYTES, summary="Start one run")
     async def create_run(
-        self, workspace_id: FromPath[UUID], data: JSONBody[CreateRunRequest], services: Services, principal: Principal
+        self,
+        workspace_id: FromPath[UUID],
+        data: JSONBody[CreateRunRequest],
+        request: Request[Any, Any, Any],
+        services: Services,
+        limits: Limits,
+        principal: PrincipalOrNobody,
     ) -> TriggeredJob:
         """`mode` `when_not_running` answers with the active run if there is one.
 
-        A job may also be named by the secret of its public link.
+        A job may also be named by the secret of its public link, which needs no credentials and starts the app as it is
+        declared, unless it runs.
         """
+        if principal is None:
+            return render.triggered(await _visit(request, services, limits, workspace_id, data))
         wanted = TriggerInput(profile=data.profile, refresh=data.refresh, skip_freshness=data.skip_freshness)
+        services.health.require_room("the run")
         started = await services.jobs.start(
             principal,
             workspace_id,
@@ -115,6 +131,25 @@ class RunController(Controller):
     ) -> DetailedRunResponse:
         """It is asked to stop, then made to (semantics S2)."""
         return render.detailed_run(await services.runs.cancel(principal, workspace_id, run_id))
+
+
+async def _visit(
+    request: Request[Any, Any, Any], services: Services, limits: Limits, workspace_id: UUID, data: CreateRunRequest
+) -> Triggered:
+    """What a public link's holder may do: have the app run. NotFoundError unless the link is live, and leads here."""
+    secret = uuid_or_text(data.script_id_or_ref_or_secret)
+    found = await services.apps.of_link(secret) if isinstance(secret, UUID) else None
+    if found is None or found[0].workspace_id != workspace_id:
+        limits.links.count(request)
+        raise NotFoundError("no public link of this workspace has this secret", code="link_not_found")
+    # For one link and one address: neither who tries out links nor who overdoes it with this one stops anybody else.
+    limits.links.count(request, f"{secret} {request.client and request.client.host}")
+    if data.profile is not None or data.refresh or data.skip_freshness:
+        raise RefusedError("a public link starts the app as it is declared, without a profile or a refresh")
+    services.health.require_room("the run")
+    run = await services.apps.wake(found[0], None)
+    job = (await services.jobs.get(workspace_id, str(run.job_id))).job
+    return Triggered(job, run.trigger, (run.trigger,), "triggered", run)
 
 
 async def find_run(services: Services, workspace_id: UUID, run_id: UUID, script_id: UUID | None) -> RunView:

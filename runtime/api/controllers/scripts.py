@@ -49,7 +49,7 @@ class ScriptController(Controller):
     ) -> ListScriptsResponse:
         """A page of them, with their newest runs."""
         page = await services.jobs.list(workspace_id, script_type, _ARCHIVED[archived], limit, offset)
-        items = [render.detailed_script(view, settings.base_url) for view in page.items]
+        items = [render.detailed_script(view, settings.app_addresses) for view in page.items]
         return ListScriptsResponse(items=items, limit=limit, offset=offset, total=page.total)
 
     @post(summary="Add or update one job")
@@ -71,7 +71,7 @@ class ScriptController(Controller):
             owning_module=data.deployment_module,
         )
         await services.manifests.deploy(principal, workspace_id, manifest, dry_run=False)
-        return render.shown_script(await services.jobs.get(workspace_id, data.job_ref), settings.base_url)
+        return render.shown_script(await services.jobs.get(workspace_id, data.job_ref), settings.app_addresses)
 
     @post("/trigger", summary="Start jobs")
     async def trigger(
@@ -91,6 +91,8 @@ class ScriptController(Controller):
             refresh=data.refresh,
             dry_run=data.dry_run,
         )
+        if not wanted.dry_run:
+            services.health.require_room("the run")
         triggered = await services.jobs.trigger(principal, workspace_id, wanted)
         for item in triggered:
             if item.run and item.job.version.definition.entry_point.job_type == "batch":
@@ -102,7 +104,7 @@ class ScriptController(Controller):
         self, workspace_id: FromPath[UUID], script_id_or_ref: FromPath[str], services: Services, settings: Settings
     ) -> DetailedScriptResponse:
         """With its newest run."""
-        return render.detailed_script(await services.jobs.get(workspace_id, script_id_or_ref), settings.base_url)
+        return render.detailed_script(await services.jobs.get(workspace_id, script_id_or_ref), settings.app_addresses)
 
     @put("/{script_id_or_ref:str}/archive", summary="Archive a job")
     async def archive(
@@ -115,7 +117,7 @@ class ScriptController(Controller):
     ) -> ScriptResponse:
         """It keeps its runs and logs and starts no more; doing it twice changes nothing."""
         view = await services.jobs.archive(principal, workspace_id, script_id_or_ref)
-        return render.shown_script(view, settings.base_url)
+        return render.shown_script(view, settings.app_addresses)
 
     @delete("/{script_id_or_ref:str}/archive", status_code=200, summary="Undo archiving")
     async def unarchive(
@@ -128,7 +130,7 @@ class ScriptController(Controller):
     ) -> ScriptResponse:
         """Doing it twice changes nothing."""
         view = await services.jobs.unarchive(principal, workspace_id, script_id_or_ref)
-        return render.shown_script(view, settings.base_url)
+        return render.shown_script(view, settings.app_addresses)
 
     @post("/{script_id_or_ref:str}/public-url", summary="Publish an interactive job")
     async def publish(
@@ -139,9 +141,9 @@ class ScriptController(Controller):
         settings: Settings,
         principal: Principal,
     ) -> ScriptResponse:
-        """Makes its public link; the one before, if any, ends. Nothing is served under it by this version yet."""
+        """Makes its public link; the one before, if any, ends."""
         await services.publishing.publish(principal, workspace_id, script_id_or_ref)
-        return render.shown_script(await services.jobs.get(workspace_id, script_id_or_ref), settings.base_url)
+        return render.shown_script(await services.jobs.get(workspace_id, script_id_or_ref), settings.app_addresses)
 
     @delete("/{script_id_or_ref:str}/public-url", status_code=200, summary="Drop a job's public link")
     async def unpublish(
@@ -154,7 +156,7 @@ class ScriptController(Controller):
     ) -> ScriptResponse:
         """Doing it twice changes nothing."""
         await services.publishing.unpublish(principal, workspace_id, script_id_or_ref)
-        return render.shown_script(await services.jobs.get(workspace_id, script_id_or_ref), settings.base_url)
+        return render.shown_script(await services.jobs.get(workspace_id, script_id_or_ref), settings.app_addresses)
 
     @get("/{script_id_or_ref:str}/versions", summary="Versions of a job, newest first")
     async def list_versions(

@@ -28,6 +28,7 @@ from litestar.datastructures import Cookie
 from runtime.auth.codes import is_secret, new_secret
 from runtime.dispatch.signing_in import Visitor
 from runtime.errors import RefusedError
+from runtime.listeners import host_of_origin
 from runtime.settings import Settings
 
 CookieName = Literal["session", "browser", "form", "github"]
@@ -114,7 +115,8 @@ class Browser:
         if origin is None:
             return True  # no browser of this decade
         hosts = {self.request.headers.get("host"), urlsplit(self.base_url).netloc}
-        return urlsplit(origin).netloc in hosts
+        named = host_of_origin(origin)
+        return named is not None and named in {host.lower() for host in hosts if host}
 
     def _token(self, secret: str) -> str:
         return hmac.new(secret.encode(), f"form {self.secret('session') or ''}".encode(), hashlib.sha256).hexdigest()
@@ -131,4 +133,9 @@ class Browser:
         )
 
     def _full(self, name: CookieName) -> str:
-        return f"{'__Host-' if self.is_secure else ''}dlt-runtime-{name}"
+        return cookie_name(name, is_secure=self.is_secure)
+
+
+def cookie_name(name: CookieName, *, is_secure: bool) -> str:
+    """How one of our cookies is called in a browser that speaks TLS, or does not."""
+    return f"{'__Host-' if is_secure else ''}dlt-runtime-{name}"

@@ -29,6 +29,13 @@ class SignInForm(BaseModel):
     password: str = ""
     user_code: str = ""
     workspace: str = ""
+    app: str = ""
+    to: str = ""
+
+    @property
+    def destination(self) -> Destination:
+        """Where to go on."""
+        return Destination.read(self.user_code, self.workspace, self.app, self.to)
 
 
 class SignInController(Controller):
@@ -45,9 +52,11 @@ class SignInController(Controller):
         settings: Settings,
         user_code: FromQuery[str | None] = None,
         workspace: FromQuery[str | None] = None,
+        app: FromQuery[str | None] = None,
+        to: FromQuery[str | None] = None,
     ) -> Response[Any]:
         """The page; who is signed in already goes on."""
-        browser, destination = Browser(request, settings), Destination.read(user_code, workspace)
+        browser, destination = Browser(request, settings), Destination.read(user_code, workspace, app, to)
         if browser.comes_from_elsewhere:
             return bounce(destination.sign_in_path, "")
         if await services.sign_in.current(browser.secret("session")):
@@ -63,7 +72,7 @@ class SignInController(Controller):
         settings: Settings,
     ) -> Response[Any]:
         """With email and password."""
-        browser, destination = Browser(request, settings), Destination.read(data.user_code, data.workspace)
+        browser, destination = Browser(request, settings), data.destination
         browser.check_form(data.csrf)
         try:
             signed_in = await services.sign_in.with_password(data.email, data.password, browser.visitor)
@@ -76,7 +85,7 @@ class SignInController(Controller):
         self, data: URLEncodedBody[SignInForm], request: Request[Any, Any, Any], settings: Settings
     ) -> Response[Any]:
         """Off to GitHub."""
-        browser, destination = Browser(request, settings), Destination.read(data.user_code, data.workspace)
+        browser, destination = Browser(request, settings), data.destination
         browser.check_form(data.csrf)
         secret = new_secret()
         url = _github(settings).authorization_url(secret, browser.base_url + CALLBACK_PATH, destination.note)
@@ -110,7 +119,7 @@ class SignInController(Controller):
         settings: Settings,
     ) -> Response[Any]:
         """End the session, here and there."""
-        browser, destination = Browser(request, settings), Destination.read(data.user_code, data.workspace)
+        browser, destination = Browser(request, settings), data.destination
         browser.check_form(data.csrf)
         if secret := browser.secret("session"):
             await services.sign_in.sign_out(secret)

@@ -19,11 +19,14 @@ PUBLIC = {
     ("GET", "/activate"),
     ("POST", "/activate"),
     ("GET", "/login"),
+    ("GET", "/visit"),
     ("POST", "/login"),
     ("POST", "/login/github"),
     ("GET", "/login/github/callback"),
     ("POST", "/logout"),
     ("GET", "/w/{workspace:str}"),
+    ("GET", "/w/{workspace:str}/{kind:str}/{name:str}"),
+    ("GET", "/w/-/{file:str}"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", f"{API_PREFIX}/v1/ping"),
@@ -60,16 +63,18 @@ def test_every_route_says_what_it_needs(app: Litestar) -> None:
     for method, path, handler in routes(app):
         needed = access_of(handler)
         assert needed in get_args(Access), f"{method} {path} has no marker"
-        assert ("{workspace_id" in path) == (needed == "workspace"), path
+        assert ("{workspace_id" in path) == (needed in ("workspace", "workspace_or_link")), path
         assert ("/admin" in path) == (needed == "admin"), path
 
 
 async def test_every_route_but_the_public_ones_refuses_without_a_token(app: Litestar) -> None:
     async with client_for(app) as nobody, client_for(app, token="forged") as forger:
-        for method, path, _ in routes(app):
+        for method, path, handler in routes(app):
             if (method, path) in PUBLIC:
                 continue
             for client in (nobody, forger):
+                if client is nobody and access_of(handler) == "workspace_or_link":
+                    continue  # that the secret must be right is tested in test_public_link_runs.py
                 answer = await client.request(method, concrete(path))
                 assert answer.status_code == 401, f"{method} {path}"
                 assert answer.json().keys() >= {"status_code", "detail"}

@@ -7,7 +7,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from runtime.domain.identities import Workspace
-from runtime.errors import ConflictError, InvalidError, StoreError, UnavailableError
+from runtime.errors import (
+    ConflictError,
+    DiskFullError,
+    InvalidError,
+    StoreBusyError,
+    StoreError,
+    UnavailableError,
+)
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 from tests.api_client import WORKSPACE, FakeWorkspaces, client_for, fake_services, make_app
 
@@ -37,7 +44,9 @@ async def ask(tmp_path: Path, error: Exception) -> tuple[int, dict[str, Any]]:
         (InvalidError("`x` is wrong", code="wrong", hint="try `y`"), 400),
         (ConflictError("`x` is taken"), 409),
         (UnavailableError("uv is missing"), 503),
-        (StoreError("the disk is full"), 500),
+        (StoreError("a row is missing"), 500),
+        (StoreBusyError("the database could not be written just now", hint="try again"), 503),
+        (DiskFullError("no room"), 507),
     ],
 )
 async def test_an_expected_error_says_what_and_how_out(tmp_path: Path, error: Any, status: int) -> None:

@@ -242,6 +242,18 @@ async def test_health_is_public_and_metrics_are_not(tmp_path: Path) -> None:
         assert (await prometheus.get(f"{API_PREFIX}/v1/me")).status_code == 401  # it opens nothing else
 
 
+async def test_metrics_count_what_no_route_takes_as_one_series(tmp_path: Path) -> None:
+    stand = Stand(tmp_path, metrics=MetricsSettings())
+    async with client_for(stand.app) as nobody, client_for(stand.app, peer=ROOT) as root:
+        for path in ("/", "/wp-login.php", "/api/v1/me"):
+            assert (await nobody.get(path)).status_code == 404
+        await nobody.request("BREW", "/coffee")
+        counted = [line for line in (await root.get("/metrics")).text.splitlines() if "unmatched" in line]
+    total = "dlt_runtime_http_requests_total"
+    assert f'{total}{{method="GET",route="unmatched",status="404"}} 3.0' in counted
+    assert f'{total}{{method="other",route="unmatched",status="404"}} 1.0' in counted
+
+
 async def test_metrics_count_runs_lines_and_requests(tmp_path: Path) -> None:
     stand = Stand(tmp_path, metrics=MetricsSettings())
     async with client_for(stand.app, token="owner") as owner, client_for(stand.app, peer=ROOT) as root:

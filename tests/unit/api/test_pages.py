@@ -61,13 +61,12 @@ async def browser(
         yield client
 
 
-async def test_every_page_forbids_scripts_frames_and_storage_errors_included(app: Litestar) -> None:
+async def test_every_page_but_the_terminals_forbids_scripts_frames_and_storage_errors_included(app: Litestar) -> None:
     async with browser(app, signed_in=True) as client:
         answers = [
             await client.get("/activate"),
             await client.get("/activate?user_code=BCDF-2345"),
             await client.get("/activate?user_code=nonsense"),
-            await client.get(f"/w/{WORKSPACE.id}"),
             await client.get(f"/w/{uuid4()}"),
             await client.get("/login"),
             await client.get("/login/github/callback"),
@@ -149,6 +148,7 @@ async def test_a_session_of_plain_http_does_not_count_under_tls(app: Litestar) -
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://runtime.test.evil.example"},
+        {"Origin": "http://["},
     ],
 )
 @pytest.mark.parametrize("path", ["/login", "/logout", "/activate"])
@@ -275,15 +275,31 @@ async def test_signing_out_ends_the_session_and_takes_the_cookie(app: Litestar) 
     assert "Max-Age=0" in out.headers["set-cookie"]
 
 
-async def test_a_workspace_is_shown_to_its_members_with_its_jobs(app: Litestar) -> None:
+@pytest.mark.parametrize("part", ["", "/runs/7", "/jobs/jobs.shop.load", "/pipelines/shop"])
+async def test_a_workspace_is_shown_to_its_members_in_a_terminal_on_the_page(app: Litestar, part: str) -> None:
+    async with browser(app, signed_in=True, base_url="https://runtime.test") as client:
+        page = await client.get(f"/w/{WORKSPACE.id}{part}")
+        assert f'data-session-websocket-url="wss://runtime.test/w/{WORKSPACE.id}{part}/ws"' in page.text
+        for file in re.findall(r'(?:href|src)="(/w/-/[^"]*)"', page.text):
+            assert (await client.get(file)).status_code == 200
+        assert (await client.get(f"/w/{WORKSPACE.id}/else/7")).status_code == 404
+    assert re.findall(r'<form[^>]* action="([^"]*)"', page.text) == ["/logout"]
+
+
+async def test_the_terminals_page_takes_scripts_from_here_alone_and_none_within_it(app: Litestar) -> None:
     async with browser(app, signed_in=True) as client:
         page = await client.get(f"/w/{WORKSPACE.id}")
-    for shown in ("fruitshop", "jobs.shop.load", "12: failed", "2026-03-10 12:00:00 UTC", "does not exist yet"):
-        assert shown in page.text
-    assert re.findall(r'<form[^>]* action="([^"]*)"', page.text) == ["/logout"]  # there is nothing else to click
+        assert (await client.get("/w/-/console.html")).status_code == 404
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["cross-origin-opener-policy"] == "same-origin"
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"} < set(policy)
+    assert not re.search(r"<script(?! src=\"/w/-/)| on\w+=|https?://", page.text)
 
 
-@pytest.mark.parametrize("path", [f"/w/{uuid4()}", "/w/fruitshop", "/w/..%2f..", "/w/%3Cscript%3E"])
+@pytest.mark.parametrize(
+    "path", ["/w/3e015c00-3e20-4f4a-b343-4a78d02b8f88", "/w/fruitshop", "/w/..%2f..", "/w/%3Cscript%3E"]
+)
 async def test_a_workspace_that_is_not_there_or_not_yours_is_a_page_that_says_so(app: Litestar, path: str) -> None:
     async with browser(app, signed_in=True) as client:
         page = await client.get(path)

@@ -192,6 +192,15 @@ def test_a_password_is_read_from_stdin_and_shown_nowhere(run: Run, daemon: Scrip
     assert "correct horse" not in added.out + added.err + changed.out + changed.err
 
 
+def test_who_changes_their_own_password_says_the_present_one_first(run: Run, daemon: ScriptedDaemon) -> None:
+    own = "PUT /api/api/v1/me/password"
+    daemon.does(own, lambda _: httpx.Response(204))
+    done = run("user", "password", stdin="correct horse battery\nstaple of another kind\n")
+    assert (done.code, done.out, done.err) == (0, "", "you have another password now\n")
+    assert daemon.body(own) == {"present_password": "correct horse battery", "password": "staple of another kind"}
+    assert run("user", "password", stdin="only one line\n").code == 1
+
+
 def test_without_a_password_nobody_is_added(run: Run, daemon: ScriptedDaemon) -> None:
     done = run("user", "add", "ann@example.org", "--password", stdin="")
     assert (done.code, done.err.splitlines()[0]) == (1, "error: no password was given")

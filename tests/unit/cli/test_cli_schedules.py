@@ -137,6 +137,17 @@ def test_the_run_list_shows_why_and_how_often_a_job_was_skipped(daemon: Scripted
     assert [line.split("\t")[-1] for line in lines] == [f"12 times: {reason}", reason]
 
 
+def test_a_run_says_what_it_could_import_where_that_is_known(shop: ScriptedDaemon, run: Run) -> None:
+    """For people how much it is, for programs by name; an older daemon and a run that waits have nothing to tell."""
+    shop.lists("/runs", run_of(job(), 2))
+    assert "Environment" not in run("job-run", "load", "info").out
+    packages = ["dlt==1.26.0", "duckdb==1.4.2"]
+    environment = {"key": "9f3c", "python_version": "3.11.2", "packages": packages}
+    shop.answers(f"GET /runs/{uuid(1002)}/environment", environment)
+    assert "Python 3.11.2, 2 packages, key 9f3c" in run("job-run", "load", "info").out
+    assert json.loads(run("job-run", "load", "info", "--json").out)["environment"] == environment
+
+
 def test_intervals_are_stretches_in_one_state(shop: ScriptedDaemon, run: Run) -> None:
     """Semantics W3."""
     bounds = ["2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"]

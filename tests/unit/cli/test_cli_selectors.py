@@ -1,9 +1,12 @@
 """What people call jobs by."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.selectors import JOB_TYPES, TRIGGER_TYPES, candidates, is_selector, matching_triggers, the_one
 from runtime.errors import InvalidError, NotFoundError
+from tests import oracle
 
 KNOWN = ["jobs.shop.load", "jobs.shop.check", "jobs.other.load", "jobs.lonely"]
 TRIGGERS = ["schedule:0 8 * * *", "tag:ingest", "manual:jobs.shop.load"]
@@ -56,6 +59,41 @@ def test_selectors_match_triggers_as_the_daemon_does(selector: str, matched: lis
 def test_a_name_means_the_jobs_that_end_in_it(text: str, expected: list[str]) -> None:
     """(semantics J1)"""
     assert candidates(text, KNOWN) == expected
+
+
+identifiers = st.sampled_from(["load", "shop", "a", "b", "jobs", "early_fruit", "früchte", "load-shop"])
+refs = st.one_of(st.builds("jobs.{}".format, identifiers), st.builds("jobs.{}.{}".format, identifiers, identifiers))
+typed = st.one_of(
+    identifiers,
+    st.builds("{}.{}".format, identifiers, identifiers),
+    refs,
+    st.builds(" {} ".format, identifiers),
+    st.builds("{}.{}.{}".format, identifiers, identifiers, identifiers),
+    st.text(".ab jobs", max_size=8),
+    st.text(max_size=20),
+)
+
+
+def theirs(text: str, known: list[str]) -> str:
+    """What the SDK makes of a text: a reference, or the kind of its refusal."""
+    try:
+        return str(oracle.job_ref.resolve_job_ref(text, known))
+    except oracle.exceptions.AmbiguousJobRef:
+        return "ambiguous"
+    except (oracle.exceptions.JobRefNotFound, oracle.exceptions.InvalidJobRef):
+        return "none"
+
+
+@given(typed, st.lists(refs, max_size=5, unique=True))
+def test_a_text_means_the_job_the_sdk_finds(text: str, known: list[str]) -> None:
+    """(semantics J1)"""
+    try:
+        ours = the_one(text, known)
+    except InvalidError:
+        ours = "ambiguous"
+    except NotFoundError:
+        ours = "none"
+    assert ours == theirs(text, known)
 
 
 def test_an_ambiguous_name_lists_the_candidates() -> None:

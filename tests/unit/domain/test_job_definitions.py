@@ -98,6 +98,11 @@ def test_what_a_definition_does_not_say_has_the_sdks_defaults() -> None:
     assert definition.is_manual
 
 
+def test_an_app_ends_at_the_first_signal_unless_it_says_otherwise() -> None:
+    assert not make_definition(job_type="interactive").intercept_signals
+    assert make_definition(job_type="interactive", execute={"intercept_signals": True}).intercept_signals
+
+
 def test_only_batch_jobs_have_a_timeout_by_default() -> None:
     """Semantics S2."""
     assert make_definition(job_type="interactive").timeout_seconds is None

@@ -67,6 +67,14 @@ def test_a_job_named_by_another_module_moves_there() -> None:
     assert refs(reconcile([make_definition("jobs.a")], actual, MODULE).updated) == ["jobs.a"]
 
 
+def test_a_single_job_put_into_a_module_moves_there_even_with_the_definition_it_had() -> None:
+    """Semantics J3: nothing else of that module is archived by it."""
+    actual = by_ref(make_job(make_definition("jobs.a")), make_job(make_definition("jobs.b"), deployment_module="other"))
+    plan = reconcile([make_definition("jobs.a")], actual, None, owning_module="other")
+    assert (refs(plan.updated), plan.archived) == (["jobs.a"], ())
+    assert reconcile([make_definition("jobs.b")], actual, None, owning_module="other").unchanged == ("jobs.b",)
+
+
 def test_an_archived_job_comes_back_when_it_is_named_again() -> None:
     """Semantics J3: even with the definition it had."""
     actual = by_ref(make_job(make_definition("jobs.a"), archived_at=NOW))

@@ -1,6 +1,6 @@
 import pytest
 
-from runtime.environments.reasons import Scrubber, reason_of
+from runtime.environments.reasons import KeptOutput, Scrubber, reason_of
 
 NO_SOLUTION = """\
 Using Python 3.11.2 environment at: /venv
@@ -54,6 +54,18 @@ def test_a_build_that_fails_is_told_with_the_last_line_of_its_script() -> None:
     assert reason_of(BROKEN_BUILD.splitlines()) == (
         "Failed to build `bad==1.0`: The build backend returned an error: "
         "Call to `backend.build_wheel` failed (exit status: 1): ValueError: the C compiler is missing"
+    )
+
+
+def test_a_build_that_floods_is_told_by_its_error_and_its_last_line_all_the_same() -> None:
+    """semantics S6"""
+    error, mark, last = BROKEN_BUILD.splitlines()[2:5], "         [stderr]", "      OSError: the flood is over"
+    output = KeptOutput()
+    for line in [*["Resolved"] * 1000, *error, mark, *["      x"] * 10_000, last]:
+        output.add(line)
+    assert output.reason == (
+        "Failed to build `bad==1.0`: The build backend returned an error: "
+        "Call to `backend.build_wheel` failed (exit status: 1): OSError: the flood is over"
     )
 
 

@@ -344,7 +344,9 @@ def test_a_name_that_comes_twice_is_refused() -> None:
     assert refusal_of(link_and_file) == "`files/x` is in the archive twice"
 
 
-@pytest.mark.parametrize("after", [b"x" + bytes(511), raw_tar([Member("files/y")]) + END, bytes(2 << 20)])
+@pytest.mark.parametrize(
+    "after", [b"x" + bytes(511), raw_tar([Member("files/y")]) + END, bytes(2 << 20)], ids=["text", "tar", "zeros"]
+)
 def test_something_behind_the_end_of_the_tar_is_refused(after: bytes) -> None:
     assert "behind the end" in refusal_of(archive([manifest({})], after=after))
 
@@ -354,7 +356,9 @@ def test_zeros_up_to_a_writers_record_size_are_no_garbage() -> None:
         unpack(archive([manifest({})], after=bytes(10_240)), into)
 
 
-@pytest.mark.parametrize("after", [b"garbage", b"\0" * 512, gzip.compress(b""), package(HONEST)])
+@pytest.mark.parametrize(
+    "after", [b"garbage", b"\0" * 512, gzip.compress(b""), package(HONEST)], ids=["text", "zeros", "stream", "package"]
+)
 def test_something_behind_the_end_of_the_gzip_stream_is_refused(after: bytes) -> None:
     assert "behind the end" in refusal_of(package(HONEST) + after)
 

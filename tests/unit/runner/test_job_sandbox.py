@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from runtime.runner.job_sandbox import job_command, job_environment, job_policy
-from runtime.runner.launch import UNRELEASED_EXIT_CODE, Launch
+from runtime.runner.job_sandbox import data_links, job_command, job_environment, job_policy
+from runtime.runner.launch import UNRELEASED_EXIT_CODE, CopiedData, KeptData, Launch
 from runtime.sandbox.policy import Mount
 from runtime.sandbox.system_mounts import SystemView
 
@@ -23,8 +23,7 @@ def make_launch(**changes: Any) -> Launch:
         "environment": Path("/state/envs/key"),
         "base_prefix": Path("/usr"),
         "working_copy": Path("/state/runs/7/workspace"),
-        "var_dir": Path("/state/data/var"),
-        "local_dir": Path("/state/data/local"),
+        "data": KeptData(var=Path("/state/data/var"), local=Path("/state/data/local")),
         "profile": "prod",
         "launcher": "dlt._workspace.deployment.launchers.job",
     }
@@ -46,6 +45,18 @@ def test_everything_is_at_its_place_and_only_the_jobs_own_is_writable() -> None:
         "/workspace/.dlt/state/prod": ("/state/data/var", True),
         "/workspace/_local/prod": ("/state/data/local", True),
         "/workspace/.dlt/data/prod": ("/state/data/local", True),
+    }
+
+
+def test_copied_data_are_shown_as_a_whole_and_links_lead_through_the_newest_generation() -> None:
+    shown = places(make_launch(data=CopiedData(place=Path("/state/runs/7/data")), profile="access"))
+    assert shown["/run/data"] == ("/state/runs/7/data", True)
+    assert not any("access" in target for target in shown)
+    assert data_links("access") == {
+        ".dlt/.var/access": "/run/data/current/var",
+        ".dlt/state/access": "/run/data/current/var",
+        "_local/access": "/run/data/current/local",
+        ".dlt/data/access": "/run/data/current/local",
     }
 
 

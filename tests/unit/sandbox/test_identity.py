@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 
 from runtime.sandbox.identity import (
     children_of,
@@ -29,6 +30,27 @@ def test_parents_and_children_know_each_other() -> None:
         assert child.pid in children_of(os.getpid())
         assert name_of(child.pid) == "sleep"
         child.kill()
+
+
+def test_children_of_any_thread_are_children() -> None:
+    made: list[subprocess.Popen[bytes]] = []
+    over = threading.Event()
+
+    def make_one() -> None:
+        made.append(subprocess.Popen(["sleep", "1000"]))
+        over.wait()
+
+    thread = threading.Thread(target=make_one)
+    thread.start()
+    try:
+        while not made:
+            assert thread.is_alive()
+        assert made[0].pid in children_of(os.getpid())
+    finally:
+        over.set()
+        thread.join()
+        with made[0] as child:
+            child.kill()
 
 
 def test_a_zombie_has_ended() -> None:

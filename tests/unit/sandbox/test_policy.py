@@ -36,10 +36,23 @@ def test_the_whole_list() -> None:
         "--disable-userns",
         *("--uid", "1000", "--gid", "1000", "--hostname", "job", "--cap-drop", "ALL", "--new-session"),
         *("--json-status-fd", "7", "--info-fd", "9"),
-        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/home/job"),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--tmpfs", "/tmp", "--tmpfs", "/home/job"),
         *("--symlink", "usr/bin", "/bin"),
         *("--ro-bind", "/usr", "/usr", "--bind", "/state/copy", "/workspace"),
-        *("--remount-ro", "/", "--chdir", "/workspace", "--", "python", "-c", "pass"),
+        *(
+            "--remount-ro",
+            "/proc",
+            "--remount-ro",
+            "/dev",
+            "--remount-ro",
+            "/",
+            "--chdir",
+            "/workspace",
+            "--",
+            "python",
+            "-c",
+            "pass",
+        ),
     ]
 
 
@@ -90,3 +103,18 @@ def test_paths_inside_are_absolute_and_plain(changes: dict[str, Any]) -> None:
 def test_variables_that_would_act_on_bubblewrap_itself_are_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="cannot be set"):
         make_policy(environment={name: "x"})
+
+
+def test_what_is_kept_in_memory_is_bounded_where_bubblewrap_can() -> None:
+    policy = make_policy(in_memory_bytes=4096)
+    argv = bwrap_argv(policy, ["true"])
+    places = [after for option, after in pairwise(argv) if option == "--tmpfs"]
+    sizes = [after for option, after in pairwise(argv) if option == "--size"]
+    assert places == ["/dev/shm", "/tmp", "/home/job"]
+    assert sizes == ["4096"] * 3
+    assert "--size" not in bwrap_argv(policy, ["true"], tools=SandboxTools(can_bound_memory=False))
+
+
+def test_the_filter_of_system_calls_is_read_from_a_descriptor() -> None:
+    assert ("--seccomp", "11") in pairwise(bwrap_argv(make_policy(), ["true"], seccomp_fd=11))
+    assert "--seccomp" not in bwrap_argv(make_policy(), ["true"])

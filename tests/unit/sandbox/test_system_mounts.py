@@ -47,6 +47,18 @@ def test_our_own_files_are_shown_in_etc(tmp_path: Path) -> None:
     assert "job:x:1000:1000" in (tmp_path / "passwd").read_text()
 
 
+def test_files_that_are_as_they_should_be_are_not_written_again(tmp_path: Path) -> None:
+    """A start on a full disk has no room for them twice."""
+    write_system_files(tmp_path, isolated_network=True)
+    (tmp_path / "hosts").write_text("something else")
+    (tmp_path / "group").chmod(0o600)
+    before = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    write_system_files(tmp_path, isolated_network=True)
+    after = {path.name: path.stat().st_ino for path in tmp_path.iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"hosts", "group"}
+    assert (tmp_path / "hosts").read_text() != "something else"
+
+
 def test_in_the_machines_own_network_its_resolver_is_used(tmp_path: Path) -> None:
     write_system_files(tmp_path, isolated_network=True)
     write_system_files(tmp_path, isolated_network=False)

@@ -38,7 +38,7 @@ def test_where_the_limit_cannot_be_written_sandboxes_do_without(stand_in: Callab
 @pytest.mark.parametrize(
     ("complaint", "hint"),
     [
-        ("bwrap: No permissions to create new namespace", "max_user_namespaces"),
+        ("bwrap: No permissions to create new namespace", "user_namespaces"),
         ("bwrap: Can't mount proc on /newroot/proc: Operation not permitted", "ProtectKernelLogs"),
     ],
 )

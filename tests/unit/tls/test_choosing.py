@@ -41,6 +41,14 @@ def test_where_others_can_connect_nothing_is_served_without_tls(tmp_path: Path, 
     assert "insecure = true" in refused.value.hint
 
 
+def test_a_listener_that_was_handed_over_counts_as_well(tmp_path: Path) -> None:
+    here = settings(tmp_path, HERE[0])
+    assert choose_certificate(here, [("127.0.0.1", 80)])[1] is None
+    assert choose_certificate(here, [("127.0.0.1", 80), ("0.0.0.0", 443)])[1] is not None
+    with pytest.raises(InvalidError, match=r"`0\.0\.0\.0:443` can be reached"):
+        choose_certificate(settings(tmp_path, HERE[0], self_signed="never"), [("0.0.0.0", 443)])
+
+
 def test_unless_told_so(tmp_path: Path) -> None:
     tls, own = choose_certificate(settings(tmp_path, ANYWHERE[0], insecure=True))
     assert (tls.cert, own) == (None, None)

@@ -19,7 +19,6 @@ OWN_PLACES = (
     "/workspace/.dlt/.var/prod",
     "/tmp",
     "/home/job",
-    "/dev",  # in memory and private, as /tmp is
     "/dev/shm",
 )
 OTHER_PLACES = (
@@ -32,6 +31,7 @@ OTHER_PLACES = (
     "/opt/dlt-runtime/launchers",
     "/venv",
     "/venv/bin",
+    "/dev",
     "/home",
     "/proc",
     "/proc/sys/kernel",

@@ -1,0 +1,259 @@
+"""What counts as taken from the disk, measured on real files of real processes."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from runtime.domain.machines import Machine
+from runtime.sandbox.guard import DiskGuard
+from runtime.sandbox.identity import ProcessIdentity, identify
+from runtime.sandbox.ledger import DiskAccount, DiskLedger
+from runtime.sandbox.quota import note_laid
+
+MIB = 1024 * 1024
+LIMIT = 8 * MIB
+_WRITER = """
+import ctypes, os, sys
+for line in sys.stdin:
+    verb, path, size = line.split()
+    if verb == "reserve":
+        with open(path, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, int(size))
+    elif verb == "hide":
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+    elif verb in ("keep", "keep-reserved"):
+        kept = open(path, "wb")
+        globals()[path] = kept
+        if verb == "keep":
+            kept.write(os.urandom(int(size)))
+            kept.flush()
+        else:
+            os.posix_fallocate(kept.fileno(), 0, int(size))
+    else:
+        with open(path, "wb") as file:
+            file.write(os.urandom(int(size)))
+    print("done", flush=True)
+"""
+
+
+def fill(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(os.urandom(size))
+
+
+def machine() -> Machine:
+    return Machine(name="small", memory=None, cpus=None, tasks=None, disk=LIMIT)
+
+
+def guard(*own: Path) -> DiskGuard:
+    init = identify(os.getpid())
+    assert init is not None
+    return DiskGuard(DiskAccount(DiskLedger(), init, own, []), machine())
+
+
+class Sandboxed:
+    """A process that stands for a sandbox's init, with a child that writes when it is told to."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["sh", "-c", '"$0" -c "$1"; true', sys.executable, _WRITER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        init = identify(self._process.pid)
+        assert init is not None
+        self.init: ProcessIdentity = init
+
+    def __enter__(self) -> "Sandboxed":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def write(self, path: Path, size: int, how: str = "write") -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{how} {path} {size}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture
+def two() -> Iterator[tuple[Sandboxed, Sandboxed]]:
+    with ExitStack() as stack:
+        yield stack.enter_context(Sandboxed()), stack.enter_context(Sandboxed())
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    place = tmp_path / "shared"
+    place.mkdir()
+    return place
+
+
+def account(ledger: DiskLedger, sandboxed: Sandboxed, shared: Path) -> DiskAccount:
+    opened = DiskAccount(ledger, sandboxed.init, (), [(shared,)])
+    opened.open(None)
+    return opened
+
+
+def about(size: int, of: int) -> bool:
+    return of - MIB // 4 <= size < of + MIB
+
+
+async def test_a_copy_that_the_runtime_has_laid_does_not_count_and_what_an_app_adds_to_it_does(tmp_path: Path) -> None:
+    """Semantics S6: an app is stopped for what it takes, not for the size of the data it is shown."""
+    data = tmp_path / "data"
+    fill(data / "1-a" / "shop.duckdb", 2 * LIMIT)
+    note_laid(data, {"1-a": 2 * LIMIT + 2 * MIB})
+    (tmp_path / "workspace").mkdir()
+    watched = guard(tmp_path / "workspace", data)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(watched.overuse(), 1)
+    fill(data / "1-a" / "more", LIMIT + 4 * MIB)
+    overuse = await asyncio.wait_for(watched.overuse(), 10)
+    assert (overuse.cause, overuse.limit, overuse.machine) == ("disk", LIMIT, "small")
+    assert LIMIT < overuse.used < LIMIT + 4 * MIB
+
+
+async def test_only_who_fills_a_shared_place_is_over_its_limit(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
+    """Semantics S6: and what is left behind is not what the next one took."""
+    ledger, (filler, other) = DiskLedger(), two
+    fill(shared / "from before", 2 * LIMIT)
+    first, second = (DiskGuard(DiskAccount(ledger, one.init, (), [(shared,)]), machine()) for one in (filler, other))
+    await asyncio.gather(first.begin(), second.begin())
+    innocent = asyncio.create_task(second.overuse())
+    for number in range(6):
+        filler.write(shared / f"filling-{number}", 2 * MIB)
+    overuse = await asyncio.wait_for(first.overuse(), 10)
+    assert about(overuse.used, 12 * MIB)
+    filler.end()
+    first.end()
+    third = DiskGuard(DiskAccount(ledger, other.init, (), [(shared,)]), machine())
+    late = asyncio.create_task(third.overuse())
+    _, pending = await asyncio.wait({innocent, late}, timeout=1.5)
+    assert pending == {innocent, late}
+    for task in pending:
+        task.cancel()
+    second.end()
+    third.end()
+
+
+def test_growth_is_divided_by_who_wrote_it(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
+    ledger, (one, other) = DiskLedger(), two
+    first, second = account(ledger, one, shared), account(ledger, other, shared)
+    one.write(shared / "a", 9 * MIB)
+    other.write(shared / "b", 3 * MIB)
+    assert about(first.use().bytes, 9 * MIB)
+    assert about(second.use().bytes, 3 * MIB)
+
+
+def test_growth_of_a_file_is_its_holders_whatever_others_write_meanwhile(
+    shared: Path, two: tuple[Sandboxed, Sandboxed]
+) -> None:
+    """A database that is written over and over takes no more room for that."""
+    ledger, (grows, rewrites) = DiskLedger(), two
+    rewrites.write(shared / "same", MIB)
+    first, second = account(ledger, grows, shared), account(ledger, rewrites, shared)
+    for _ in range(10):
+        rewrites.write(shared / "same", MIB)
+    grows.write(shared / "kept-open", 10 * MIB, "keep")
+    assert about(first.use().bytes, 10 * MIB)
+    assert second.use().bytes < MIB
+
+
+def test_room_that_is_set_aside_without_a_write_is_charged_to_who_holds_the_file_or_else_to_all(
+    shared: Path, two: tuple[Sandboxed, Sandboxed]
+) -> None:
+    """The kernel counts no `fallocate`; nobody gets it for nothing."""
+    ledger, (one, other) = DiskLedger(), two
+    first, second = account(ledger, one, shared), account(ledger, other, shared)
+    one.write(shared / "reserved", 10 * MIB, "reserve")
+    assert about(first.use().bytes, 5 * MIB)
+    assert about(second.use().bytes, 5 * MIB)
+    other.write(shared / "reserved-too", 10 * MIB, "keep-reserved")
+    assert about(first.use().bytes, 5 * MIB)
+    assert about(second.use().bytes, 15 * MIB)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing can be kept from root")
+def test_room_that_nobody_is_seen_to_take_is_charged_to_who_lets_nobody_look(
+    shared: Path, two: tuple[Sandboxed, Sandboxed]
+) -> None:
+    ledger, (private, other) = DiskLedger(), two
+    first, second = account(ledger, private, shared), account(ledger, other, shared)
+    private.write(shared / "no-matter", 0, "hide")
+    private.write(shared / "a", 10 * MIB)
+    assert about(first.use().bytes, 10 * MIB)
+    assert second.use().bytes < MIB
+
+
+def test_looking_that_failed_is_begun_again_and_counts_once(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
+    ledger, (one, _) = DiskLedger(), two
+    opened = account(ledger, one, shared)
+    opened.open(None)
+    one.write(shared / "a", 10 * MIB)
+    assert about(opened.use().bytes, 10 * MIB)
+
+
+def test_what_one_that_has_ended_wrote_at_last_is_nobody_elses(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
+    ledger, (gone, stays) = DiskLedger(), two
+    first, second = account(ledger, gone, shared), account(ledger, stays, shared)
+    gone.write(shared / "last", 20 * MIB)
+    gone.end()
+    assert second.use().bytes == 0
+    first.close()
+    assert second.use().bytes == 0
+
+
+def test_what_is_removed_again_does_not_count(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
+    ledger, (one, other) = DiskLedger(), two
+    first, second = account(ledger, one, shared), account(ledger, other, shared)
+    one.write(shared / "a", 8 * MIB)
+    assert about(first.use().bytes, 8 * MIB)
+    (shared / "a").unlink()
+    assert first.use().bytes < MIB
+    one.write(shared / "b", 4 * MIB)
+    assert about(first.use().bytes, 4 * MIB)
+    assert second.use().bytes < MIB
+
+
+def test_the_next_daemon_charges_a_run_with_what_it_has_written_and_no_more(
+    shared: Path, two: tuple[Sandboxed, Sandboxed]
+) -> None:
+    wrote, slept = two
+    fill(shared / "from before", MIB)
+    baseline = account(DiskLedger(), wrote, shared).open(None)
+    wrote.write(shared / "a", 9 * MIB)
+    next_daemons = DiskLedger()
+    accounts = [DiskAccount(next_daemons, one.init, (), [(shared,)]) for one in (wrote, slept)]
+    for one in accounts:
+        one.open(baseline)
+    assert about(accounts[0].use().bytes, 9 * MIB)
+    assert accounts[1].use().bytes < MIB
+
+
+def test_who_hides_something_is_charged_with_what_nobody_else_is_seen_to_take(
+    shared: Path, tmp_path: Path, two: tuple[Sandboxed, Sandboxed]
+) -> None:
+    ledger, (hider, other) = DiskLedger(), two
+    first, second = account(ledger, hider, shared), account(ledger, other, shared)
+    other.write(shared / "large", 20 * MIB)
+    seen = first.use()
+    assert first.suspected_use(seen, 50 * MIB) == seen.bytes, "nothing is hidden"
+    suspected = first.suspected_use(seen.model_copy(update={"hides": True}), 50 * MIB)
+    assert about(suspected, 30 * MIB)
+    other.end()
+    second.close()
+    suspected = first.suspected_use(seen.model_copy(update={"hides": True}), 50 * MIB)
+    assert about(suspected, 30 * MIB), "what the other has left is still not its own"

@@ -1,0 +1,452 @@
+"""Notifications: queued where the thing happens, delivered once, tried again, never in a run's way."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from runtime.dispatch import notifications
+from runtime.dispatch.delivery import send
+from runtime.dispatch.notifications import Notifier
+from runtime.domain.notices import Notice
+from runtime.errors import NotFoundError, UnavailableError
+from runtime.settings import NotifySettings
+from runtime.store import runs
+from runtime.store.runs import RunFilter
+from tests.factories import make_raw_definition
+from tests.house import House
+from tests.http_listener import dripping, listening
+from tests.processes import wait_for
+
+SECRET = "s3cr3t-path"
+BASE = "https://runtime.example.org"
+
+
+class Letters:
+    """Takes apprise's part; `fault` makes it refuse."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Notice]] = []
+        self.fault: Exception | None = None
+        self.accepts = True
+
+    def __call__(self, url: str, notice: Notice) -> bool:
+        if self.fault:
+            raise self.fault
+        if self.accepts:
+            self.sent.append((url, notice))
+        return self.accepts
+
+    @property
+    def titles(self) -> list[str]:
+        return [notice.title for _, notice in self.sent]
+
+
+@pytest.fixture
+async def letters(house: House) -> Letters:
+    await house.ready(make_raw_definition(expose={"tags": ["gold"]}))
+    return Letters()
+
+
+def notifier(house: House, letters: Letters, target: dict[str, Any] | None = None, **settings: Any) -> Notifier:
+    targets = {"ops": {"url": f"json://localhost/{SECRET}", **(target or {})}}
+    made = NotifySettings.model_validate({"targets": targets, **settings})
+    return Notifier(house.database, house.changes, made, BASE, house.clock, letters)
+
+
+async def deliver(one: Notifier) -> None:
+    await one.take()
+    while await one.deliver("ops"):
+        pass
+
+
+async def run_once(house: House, status: str) -> None:
+    await house.end(await house.launch(), status, reason="the pears are bad" if status == "failed" else None)
+
+
+async def test_a_failure_is_told_once_and_the_recovery_too(house: House, letters: Letters) -> None:
+    """Notify: not each of a hundred failures in a row; well again ends it."""
+    one = notifier(house, letters)
+    for status in ("completed", "failed", "failed", "failed", "completed", "completed", "failed"):
+        await run_once(house, status)
+        await deliver(one)
+        house.clock.pass_seconds(60)
+    assert letters.titles == [
+        "fruitshop: load (shop) failed",
+        "fruitshop: load (shop) is well again",
+        "fruitshop: load (shop) failed",
+    ]
+    url, notice = letters.sent[0]
+    assert url == f"json://localhost/{SECRET}"
+    assert notice.body.splitlines()[0] == "the pears are bad"
+    assert notice.body.endswith(f"{BASE}/w/{house.workspace_id}")
+
+
+async def test_a_failure_that_goes_on_is_told_again_after_a_while(house: House, letters: Letters) -> None:
+    one = notifier(house, letters, repeat_seconds=3600)
+    for _ in range(5):
+        await run_once(house, "failed")
+        await deliver(one)
+        house.clock.pass_seconds(1800)
+    assert len(letters.sent) == 3
+
+
+async def test_cancelled_runs_are_nobodys_failure(house: House, letters: Letters) -> None:
+    run = await house.launch()
+    await house.runs.cancel(house.principal, house.workspace_id, run.id)
+    await deliver(notifier(house, letters))
+    assert letters.sent == []
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ({"workspaces": ["fruitshop"]}, 1),
+        ({"workspaces": ["other"]}, 0),
+        ({"tags": ["gold"]}, 1),
+        ({"tags": ["lead"]}, 0),
+        ({"events": ["late"]}, 0),
+    ],
+)
+async def test_a_target_hears_of_its_workspaces_tags_and_events(
+    house: House, letters: Letters, target: dict[str, Any], told: int
+) -> None:
+    await run_once(house, "failed")
+    await deliver(notifier(house, letters, target))
+    assert len(letters.sent) == told
+
+
+async def test_what_happened_while_nobody_listened_is_told_by_the_next_daemon(house: House, letters: Letters) -> None:
+    """Notify: the event is noted in the transaction that settles the run."""
+    await run_once(house, "failed")
+    await notifier(house, letters).take()
+    await deliver(notifier(house, letters))  # another daemon: the message was queued, not lost, not doubled
+    await deliver(notifier(house, letters))
+    assert len(letters.sent) == 1
+
+
+async def test_a_message_that_is_not_accepted_is_tried_again_and_expires(house: House, letters: Letters) -> None:
+    """Notify: later and later, for a day."""
+    one = notifier(house, letters, expire_seconds=7200)
+    letters.accepts = False
+    await run_once(house, "failed")
+    await deliver(one)
+    assert not await one.deliver("ops"), "not at once again"
+    house.clock.pass_seconds(31)
+    letters.fault = RuntimeError(f"https://user:{SECRET}@example.org did not answer")
+    assert not await one.deliver("ops")
+    letters.fault = None
+    letters.accepts = True
+    house.clock.pass_seconds(61)
+    assert await one.deliver("ops")
+    assert len(letters.sent) == 1
+    letters.accepts = False
+    house.clock.pass_seconds(7 * 3600)
+    await run_once(house, "failed")
+    await deliver(one)
+    house.clock.pass_seconds(8000)
+    letters.accepts = True
+    await deliver(one)
+    assert len(letters.sent) == 1, "too old to be of use"
+    assert [target.waiting for target in await one.targets()] == [0]
+
+
+async def test_a_run_that_waits_too_long_after_its_tick_is_late(house: House, letters: Letters) -> None:
+    """Notify: a tick that should have run by now and did not; told once for each run."""
+    await house.deploy(make_raw_definition(triggers=["schedule:0 * * * *"], default_trigger="schedule:0 * * * *"))
+    one = notifier(house, letters)
+    house.clock.pass_seconds(3600)
+    await house.tick()
+    for _ in range(4):
+        await deliver(one)
+        house.clock.pass_seconds(400)
+    assert letters.titles == ["fruitshop: load (shop) is late"]
+
+
+async def test_a_tick_that_was_missed_while_no_daemon_ran_is_late(house: House, letters: Letters) -> None:
+    """Notify: also where the run is over by the time anybody looks."""
+    await house.deploy(make_raw_definition(triggers=["schedule:0 0 * * *"], default_trigger="schedule:0 0 * * *"))
+    house.clock.pass_seconds(40 * 3600)
+    await house.tick()
+    (run,) = await house.all_runs()
+    await house.end(run)
+    await deliver(notifier(house, letters))
+    assert letters.titles == ["fruitshop: load (shop) is late"]
+
+
+async def test_a_job_that_skips_for_hours_is_told(house: House, letters: Letters) -> None:
+    """Notify: one message, not one for each tick."""
+    await house.deploy(make_raw_definition(triggers=["every:10m"], default_trigger="every:10m"))
+    await house.launch()
+    one = notifier(house, letters, {"events": ["skipped"]})
+    for _ in range(36):
+        house.clock.pass_seconds(600)
+        await house.tick()
+        await deliver(one)
+    async with house.database.read() as connection:
+        page = await runs.list_runs(connection, house.workspace_id, RunFilter(status="skipped"), 10, 0)
+    assert page.items[0].skip_count > 20
+    assert letters.titles == ["fruitshop: load (shop) does not run"]
+
+
+HOURLY: dict[str, Any] = {"triggers": ["schedule:0 * * * *"], "default_trigger": "schedule:0 * * * *"}
+
+
+async def run_tick(house: House, one: Notifier, late_seconds: float = 0) -> None:
+    """The next hour's tick, and the run it makes: begun so long after it, and well."""
+    now = house.clock()
+    house.clock.pass_seconds(3600 - now.minute * 60 - now.second)
+    await house.tick()
+    house.clock.pass_seconds(late_seconds)
+    await deliver(one)
+    await house.end(next(run for run in await house.all_runs() if run.status == "pending"))
+    await deliver(one)
+
+
+@pytest.mark.parametrize("repeat_seconds", [0, 21600])
+async def test_lateness_after_runs_in_time_is_news(house: House, letters: Letters, repeat_seconds: int) -> None:
+    """Notify: what is told again only after a while, or never, is what goes on."""
+    await house.deploy(make_raw_definition(**HOURLY))
+    one = notifier(house, letters, repeat_seconds=repeat_seconds)
+    for late_seconds in (1200, 1200, 0, 1200, 0, 0):
+        await run_tick(house, one, late_seconds)
+    assert letters.titles == ["fruitshop: load (shop) is late"] * 2
+
+
+async def test_a_run_by_hand_says_nothing_of_lateness(house: House, letters: Letters) -> None:
+    """Notify: it has no tick that it could be in time for."""
+    await house.deploy(make_raw_definition(**HOURLY))
+    one = notifier(house, letters, repeat_seconds=0)
+    await run_tick(house, one, 1200)
+    await run_once(house, "completed")
+    await run_tick(house, one, 1200)
+    assert letters.titles == ["fruitshop: load (shop) is late"]
+
+
+async def skip_for_hours(house: House, one: Notifier, hours: float) -> None:
+    for _ in range(int(hours * 2)):
+        house.clock.pass_seconds(1800)
+        await house.tick()
+        await deliver(one)
+
+
+async def test_a_job_whose_triggers_are_skipped_by_turns_is_told(house: House, letters: Letters) -> None:
+    """Notify: no row grows there, since each is of another trigger than the one before; the job skips all the same."""
+    apples = make_raw_definition("jobs.shop.apples")
+    triggers = ["schedule:0 * * * *", "job.success:jobs.shop.apples"]
+    await house.deploy(make_raw_definition(triggers=triggers, default_trigger=triggers[0]), apples)
+    await house.launch()
+    one = notifier(house, letters)
+    for _ in range(8):
+        house.clock.pass_seconds(1800)
+        await house.end(await house.launch("jobs.shop.apples"))
+        await deliver(one)
+        await skip_for_hours(house, one, 0.5)
+    skipped = [run for run in await house.all_runs() if run.status == "skipped"]
+    assert {run.skip_count for run in skipped} == {1}
+    assert letters.titles == ["fruitshop: load (shop) does not run"]
+    assert letters.sent[0][1].body.startswith("skipped 9 times in 4 hours: ")
+
+
+@pytest.mark.parametrize("repeat_seconds", [0, 86400])
+async def test_skipping_after_a_run_is_news(house: House, letters: Letters, repeat_seconds: int) -> None:
+    """Notify: and is measured from that run on."""
+    await house.deploy(make_raw_definition(**HOURLY))
+    one = notifier(house, letters, repeat_seconds=repeat_seconds)
+    for hours in (6, 3, 6):
+        run = await house.launch()
+        await skip_for_hours(house, one, hours)
+        await house.end(run)
+    assert letters.titles == ["fruitshop: load (shop) does not run"] * 2
+
+
+async def test_one_skip_between_runs_is_no_skipping_for_hours(house: House, letters: Letters) -> None:
+    """Notify: however long ago the last run was."""
+    daily = "schedule:0 0 * * *"
+    await house.deploy(make_raw_definition(triggers=[daily], default_trigger=daily))
+    one = notifier(house, letters, {"events": ["skipped"]})
+    for _ in range(3):
+        run = await house.launch()
+        house.clock.pass_seconds(24 * 3600)
+        await house.tick()
+        await deliver(one)
+        await house.end(run)
+    assert letters.sent == []
+
+
+async def test_without_targets_nothing_piles_up(house: House, letters: Letters) -> None:
+    await run_once(house, "failed")
+    one = Notifier(house.database, house.changes, NotifySettings(), BASE, house.clock, letters)
+    assert await one.take() == 0
+    async with house.database.read() as connection:
+        assert await connection.value("SELECT count(*) FROM notable_events") == 0
+
+
+async def test_the_address_of_a_target_is_shown_to_nobody(house: House, letters: Letters) -> None:
+    """Notify: it holds a password or a token."""
+    one = notifier(house, letters)
+    letters.fault = RuntimeError(f"cannot reach {SECRET}")
+    with pytest.raises(UnavailableError) as caught:
+        await one.test("ops")
+    assert SECRET not in caught.value.message
+    assert SECRET not in repr(await one.targets())
+    assert SECRET not in repr(NotifySettings.model_validate({"targets": {"ops": {"url": f"json://{SECRET}"}}}))
+    with pytest.raises(NotFoundError):
+        await one.test("nobody")
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise's own
+def test_apprise_delivers() -> None:
+    """Notify: over a real connection."""
+    with listening() as (port, posted):
+        assert send(f"json://127.0.0.1:{port}/hook", Notice(title="pears", body="are bad"))
+    assert (posted[0]["title"], posted[0]["message"]) == ("pears", "are bad")
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
+def test_apprise_says_if_it_was_refused() -> None:
+    with listening(500) as (port, _):
+        assert not send(f"json://127.0.0.1:{port}/hook", Notice(title="pears", body="are bad"))
+    with pytest.raises(UnavailableError):
+        send("nonsense://", Notice(title="pears", body="are bad"))
+
+
+async def waiting(one: Notifier) -> dict[str, int]:
+    return {target.name: target.waiting for target in await one.targets()}
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
+async def test_a_target_whose_answer_never_ends_gets_one_attempt_and_the_others_all_their_messages(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notify: however often the first would have been tried meanwhile; and when it ends, its outcome counts."""
+    monkeypatch.setattr(notifications, "_SEND_SECONDS", 0.1)
+    with dripping() as (slow, begun, enough), listening() as (quick, posted):
+        targets = {"slow": {"url": f"json://127.0.0.1:{slow}/"}, "quick": {"url": f"json://127.0.0.1:{quick}/"}}
+        made = NotifySettings.model_validate({"targets": targets})
+        one = Notifier(house.database, house.changes, made, BASE, house.clock)
+        for status in ("failed", "completed") * 4:
+            await run_once(house, status)
+            await one.take()
+            assert not await one.deliver("slow")
+            async with asyncio.timeout(30):
+                while (await waiting(one))["quick"]:
+                    await one.deliver("quick")
+            house.clock.pass_seconds(3600)
+        assert [message["title"].partition(" (shop) ")[2] for message in posted] == ["failed", "is well again"] * 4
+        monkeypatch.setattr(notifications, "_SEND_SECONDS", 30)
+        await one.test("quick")
+        wait_for(lambda: len(begun) > 0, "the slow one has its message")
+        assert (len(begun), (await waiting(one))["slow"]) == (1, 8)
+        enough.set()
+        while await one.deliver("slow"):
+            pass
+        assert [message["title"] for message in begun] == [message["title"] for message in posted[:-1]]
+        assert await waiting(one) == {"quick": 0, "slow": 0}
+
+
+class Hanging:
+    """A target that takes messages and gives its answer when it is told to."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.accepts = True
+        self.tried = 0
+
+    def __call__(self, url: str, notice: Notice) -> bool:
+        self.tried += 1
+        self.answers.wait(30)
+        return self.accepts
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    """Answers late, and nobody waits for it."""
+    monkeypatch.setattr(notifications, "_SEND_SECONDS", 0)
+    sender = Hanging()
+    yield sender
+    sender.answers.set()
+
+
+def of_hanging(house: House, hanging: Hanging) -> Notifier:
+    made = NotifySettings.model_validate({"targets": {"ops": {"url": "json://localhost"}}, "expire_seconds": 7200})
+    return Notifier(house.database, house.changes, made, BASE, house.clock, hanging)
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize("accepts", [True, False])
+async def test_an_answer_that_comes_late_counts(
+    house: House, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, *, accepts: bool
+) -> None:
+    """Notify: what was accepted is not sent again, what was refused is."""
+    one, hanging.accepts = of_hanging(house, hanging), accepts
+    await run_once(house, "failed")
+    await one.take()
+    for _ in range(3):
+        assert not await one.deliver("ops")
+        house.clock.pass_seconds(600)
+    monkeypatch.setattr(notifications, "_SEND_SECONDS", 30)
+    hanging.answers.set()
+    assert await one.deliver("ops") is accepts
+    assert (hanging.tried, await waiting(one)) == (1, {"ops": 0 if accepts else 1})
+    house.clock.pass_seconds(60)
+    hanging.accepts = True
+    await one.deliver("ops")
+    assert (hanging.tried, await waiting(one)) == (1 if accepts else 2, {"ops": 0})
+
+
+@pytest.mark.usefixtures("letters")
+async def test_messages_behind_one_without_an_answer_grow_old_all_the_same(house: House, hanging: Hanging) -> None:
+    one = of_hanging(house, hanging)
+    for status in ("failed", "completed"):
+        await run_once(house, status)
+    await one.take()
+    assert not await one.deliver("ops")
+    house.clock.pass_seconds(7200)
+    assert not await one.deliver("ops")
+    wait_for(lambda: hanging.tried > 0, "the first is being tried")
+    assert (hanging.tried, await waiting(one)) == (1, {"ops": 0})
+
+
+@pytest.mark.usefixtures("letters")
+async def test_a_target_that_hangs_is_tested_once_at_a_time(house: House, hanging: Hanging) -> None:
+    """Notify: an impatient operator takes no threads."""
+    one = of_hanging(house, hanging)
+    with pytest.raises(UnavailableError, match="no answer within 0 seconds"):
+        await one.test("ops")
+    with pytest.raises(UnavailableError, match="the last test has had no answer yet"):
+        await one.test("ops")
+    wait_for(lambda: hanging.tried > 0, "the first test is being made")
+    assert hanging.tried == 1
+
+
+@pytest.mark.usefixtures("letters")
+async def test_delivery_goes_on_beside_everything_else(house: House) -> None:
+    """Notify: a target that hangs keeps neither another target nor a run waiting."""
+    hanging, told = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def deliver_or_hang(url: str, notice: Notice) -> bool:
+        if "slow" in url:
+            hanging.wait(20)
+        else:
+            loop.call_soon_threadsafe(told.set)
+        return True
+
+    targets = {"a": {"url": "json://slow"}, "b": {"url": "json://quick"}}
+    made = NotifySettings.model_validate({"targets": targets})
+    one = Notifier(house.database, house.changes, made, BASE, house.clock, deliver_or_hang)
+    task = asyncio.create_task(one.run())
+    try:
+        await run_once(house, "failed")
+        house.changes.announce("pending-runs")
+        async with asyncio.timeout(10):
+            await told.wait()
+        await run_once(house, "completed")
+    finally:
+        hanging.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

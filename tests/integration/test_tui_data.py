@@ -1,0 +1,101 @@
+"""The screen of the data while things happen, and its way to the dashboard."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from runtime.domain.identities import Principal
+from runtime.wire.jobs import DASHBOARD_JOB_REF, TriggerJobsRequest
+from runtime.wire.pipelines import DetailedPipelineResponse
+from tests.console_store import serve_console
+from tests.factories import make_raw_definition
+from tests.served_estate import ServedEstate, serve_estate
+from tests.tenants import Estate, Tenant, as_tenant
+from tests.tui_pilot import Person, sitting_at, tui_for
+from tui.widgets.listing import Listing
+from tui.widgets.table_tree import TableTree
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ServedEstate]:
+    """A workspace after a day of use; the tests do not count on what others have left."""
+    with serve_console() as served:
+        yield served
+
+
+async def with_dashboard(estate: Estate, tenant: Tenant) -> None:
+    """The dashboard of the workspace, and an app whose name only sounds like it."""
+    house = as_tenant(estate.house, Principal(user=tenant.owner), tenant.workspace_id)
+    await house.deploy(
+        *(
+            make_raw_definition(ref, job_type="interactive", triggers=["http:"])
+            for ref in ("jobs.anna.sales_dashboard", DASHBOARD_JOB_REF)
+        )
+    )
+
+
+async def test_what_is_open_stays_open_while_runs_come_and_go(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that changes its state has the pipelines asked for anew, which is no reason to close a table."""
+    shown: list[DetailedPipelineResponse] = []
+    show = TableTree.show
+
+    def and_count(tree: TableTree, pipeline: DetailedPipelineResponse) -> None:
+        show(tree, pipeline)
+        shown.append(pipeline)
+
+    monkeypatch.setattr(TableTree, "show", and_count)
+    async with sitting_at(tui_for(served)) as person:
+        await person.goes_to("5", "shop_data")
+        person.app.screen.query_one("#pipelines", Listing).select(("shop", "prod"))
+        await person.until(lambda: shown and shown[-1].pipeline_name == "shop", "the pipeline is shown")
+        tree = person.app.screen.query_one(TableTree)
+        tree.focus()
+        await person.press("down", "down", "down", "enter", "down")
+        await person.reads("discount  double")
+        node = tree.cursor_node
+        before = len(shown)
+        place = person.app.place
+        request = TriggerJobsRequest(job_refs=["jobs.shop.stock"])
+        await asyncio.to_thread(place.client.trigger, place.workspace_id, request)
+        await person.until(lambda: len(shown) > before, "the pipeline is shown anew")
+        await person.pilot.pause()
+        assert "discount  double" in person.shown
+        assert tree.cursor_node is node
+        await asyncio.to_thread(place.client.cancel_jobs, place.workspace_id, ["jobs.shop.stock"])
+
+
+async def test_the_name_of_a_pipeline_is_copied(served: ServedEstate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Y`: what code calls it."""
+    copied: list[str] = []
+    async with sitting_at(tui_for(served)) as person:
+        monkeypatch.setattr(person.app, "copy_to_clipboard", copied.append)
+        await person.goes_to("5", "shop_data")
+        person.app.screen.query_one("#pipelines", Listing).select(("stock", "prod"))
+        await person.press("Y")
+        assert copied == ["stock"]
+
+
+async def test_the_dashboard_of_the_workspace_is_opened_and_no_other_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else has the word in its name; where there is none, or it is archived, how to have one is said."""
+    opened: list[str] = []
+    with serve_estate(with_dashboard) as served:
+        async with sitting_at(tui_for(served)) as person:
+            monkeypatch.setattr(person.app, "open_url", opened.append)
+            await person.press("5")
+            await person.press("o")
+            await person.until(lambda: opened, "it is opened")
+            assert opened == [dashboard(person).script_url]
+            await asyncio.to_thread(person.app.place.console.archive, DASHBOARD_JOB_REF)
+            await person.until(lambda: dashboard(person).archived, "it is archived")
+            await person.press("o")
+            await person.is_told("there is no dashboard")
+            await person.is_told("`workspace.dashboard`")
+            assert len(opened) == 1
+
+
+def dashboard(person: Person) -> Any:
+    return next(job for job in person.app.estate.jobs.values() if job.job_ref == DASHBOARD_JOB_REF)

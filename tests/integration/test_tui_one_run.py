@@ -1,0 +1,89 @@
+"""The screen of one run, by keys against the served application."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from runtime.wire.run_details import ListRunsResponse
+from tests.console_store import LONG_LOG, serve_console
+from tests.served_estate import ServedEstate
+from tests.tui_pilot import Person, sitting_at, tui_for
+from tui.screens.run import RunScreen
+from tui.widgets.log_view import LogView
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ServedEstate]:
+    """A workspace after a day of use; the tests do not count on what others have left."""
+    with serve_console() as served:
+        yield served
+
+
+async def open_failed(person: Person) -> LogView:
+    """Look at the run that failed after a long log."""
+    run = next(run for run in person.app.estate.recent if run.status == "failed" and run.number == 21)
+    person.app.push_screen(RunScreen(run.id))
+    await person.reads("503 Server Error")
+    view = person.app.screen.query_one("#lines", LogView)
+    await person.until(lambda: view.total == LONG_LOG + 7, "the whole log is known")
+    return view
+
+
+async def test_a_log_is_written_over_a_file_only_after_a_question(served: ServedEstate, tmp_path: Path) -> None:
+    """And to the home of somebody whom the machine does not know it is not written, which is said."""
+    file = tmp_path / "run.log"
+    file.write_text("dear")
+    async with sitting_at(tui_for(served)) as person:
+        await open_failed(person)
+        for answer in ("n", "y"):
+            await person.press("s")
+            await person.reads("Save the log to")
+            person.app.screen.query_one(Input).value = str(file)
+            await person.press("enter")
+            await person.reads("Write over it?")
+            assert file.read_text() == "dear"
+            await person.press(answer)
+        await person.is_told("lines are in")
+        assert len(file.read_text().splitlines()) == LONG_LOG + 7
+        await person.press("s")
+        await person.reads("Save the log to")
+        person.app.screen.query_one(Input).value = "~nobody-of-this-name/run.log"
+        await person.press("enter")
+        await person.is_told("there is no such home directory")
+
+
+async def test_details_say_what_a_run_could_import(served: ServedEstate) -> None:
+    """Python, the environment and each package, also where the list is longer than the screen: it is scrolled to."""
+    async with sitting_at(tui_for(served), size=(80, 24)) as person:
+        await open_failed(person)
+        await person.press("d")
+        await person.reads("Python 3.11.2, 5 packages, key")
+        await person.press("end")
+        await person.reads("requests==2.32.5")
+
+
+async def test_runs_that_a_run_has_started_are_found_however_old_they_are(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only among the newest that are at hand."""
+    async with sitting_at(tui_for(served)) as person:
+        report = min(
+            (run for run in person.app.estate.recent if run.script.job_ref == "jobs.shop.report" and run.prev_run_id),
+            key=lambda run: run.date_added,
+        )
+        assert report.prev_run_id is not None
+        person.app.estate.runs.clear()
+        # As in a workspace of thousands of runs: the newest page has nothing of those days.
+        runs = person.app.place.console.runs
+
+        def without_old(limit: int, offset: int = 0, **wanted: str) -> ListRunsResponse:
+            page = runs(limit, offset, **wanted)
+            return page if wanted else page.model_copy(update={"items": page.items[:3]})
+
+        monkeypatch.setattr(person.app.place.console, "runs", without_old)
+        person.app.push_screen(RunScreen(report.prev_run_id))
+        await person.reads("shop.load #1")
+        await person.press("d", "d")
+        await person.reads(f"shop.report #{report.number}")

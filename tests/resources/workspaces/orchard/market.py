@@ -1,0 +1,3 @@
+"""A plain script, no decorator."""
+
+print("the market is open")

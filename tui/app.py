@@ -1,0 +1,222 @@
+"""The terminal interface: the screens, the feed that keeps them current, and what all of them share."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from typing import Any, ClassVar
+from uuid import UUID
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.reactive import var
+from textual.screen import Screen
+
+from runtime.errors import JobRuntimeError
+from runtime.wire.events import ChangeEvent
+from tui.colours import ON_DARK, ON_LIGHT, Readable
+from tui.estate import Changed, Estate, Histories, Snapshot
+from tui.feed import Back, Feed
+from tui.place import Place
+from tui.screens.page import Page
+from tui.widgets.top_bar import TopBar
+
+DRAIN_SECONDS = 0.1
+DARK, LIGHT = "textual-dark", "textual-light"
+
+
+def _overview() -> Page:
+    from tui.screens.overview import OverviewScreen
+
+    return OverviewScreen()
+
+
+def _jobs() -> Page:
+    from tui.screens.jobs import JobsScreen
+
+    return JobsScreen()
+
+
+def _runs() -> Page:
+    from tui.screens.runs import RunsScreen
+
+    return RunsScreen()
+
+
+def _versions() -> Page:
+    from tui.screens.versions import VersionsScreen
+
+    return VersionsScreen()
+
+
+def _data() -> Page:
+    from tui.screens.data import DataScreen
+
+    return DataScreen()
+
+
+def _settings() -> Page:
+    from tui.screens.settings import SettingsScreen
+
+    return SettingsScreen()
+
+
+class RuntimeTui(App[None]):
+    """One workspace at a time; each screen is imported and built when it is first looked at."""
+
+    TITLE = "dlt-runtime"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
+        "overview": _overview,
+        "jobs": _jobs,
+        "runs": _runs,
+        "versions": _versions,
+        "data": _data,
+        "settings": _settings,
+    }
+    DEFAULT_MODE = "overview"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "switch_mode('overview')", "Overview", show=False),
+        Binding("2", "switch_mode('jobs')", "Jobs", show=False),
+        Binding("3", "switch_mode('runs')", "Runs", show=False),
+        Binding("4", "switch_mode('versions')", "Versions", show=False),
+        Binding("5", "switch_mode('data')", "Data", show=False),
+        Binding("6", "switch_mode('settings')", "Settings", show=False),
+        Binding("t", "times", "Exact or relative times", show=False),
+        Binding("ctrl+t", "light", "Light or dark", show=False),
+        Binding("question_mark", "show_help_panel", "Keys", show=False),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    shows_exact_times = var(False)
+    trouble = var("")
+    """Why nothing is current at present; empty while the feed is alive."""
+
+    def __init__(self, place: Place, *, is_light: bool = False) -> None:
+        super().__init__()
+        self.place = place
+        self.estate = Estate()
+        self.feed = Feed(place)
+        self.ansi_theme_dark, self.ansi_theme_light = ON_DARK, ON_LIGHT
+        self.theme = LIGHT if is_light else DARK
+
+    def on_mount(self) -> None:
+        """Begin to follow the workspace."""
+        self.feed.start()
+        self.set_interval(DRAIN_SECONDS, self._drain)
+
+    def on_unmount(self) -> None:
+        """Stop following."""
+        self.feed.close()
+
+    # --- what is current
+
+    def _drain(self) -> None:
+        news = self.feed.take()
+        changes: list[ChangeEvent] = []
+        for one in news:
+            if isinstance(one, ChangeEvent):
+                changes.append(one)
+            elif isinstance(one, Snapshot):
+                changes.clear()
+                self._tell(self.estate.take(one))
+            elif isinstance(one, Histories):
+                self._tell(self.estate.take_histories(one))
+            elif isinstance(one, Back):
+                self.trouble = ""
+                self.notify("the daemon answers again")
+            else:
+                self.trouble = one.message
+                self.report(one)
+        if changes:
+            self._tell(self.estate.apply(changes))
+
+    def _tell(self, changed: Changed) -> None:
+        for bar in self.screen.query(TopBar):
+            bar.refresh()
+        # One that is being built shows everything once it is.
+        if isinstance(self.screen, Page) and self.screen.is_mounted:
+            self.screen.changed(changed)
+
+    def look_at(self, workspace_id: UUID) -> None:
+        """Change to another workspace of the daemon; what screens have of the one before goes with them."""
+        self.feed.close()
+        self.place = Place(self.place.client, workspace_id, self.place.now)
+        self.estate = Estate()
+        self.trouble = ""
+        self.feed = Feed(self.place)
+        self.feed.start()
+        left = self.current_mode
+        for mode in self.MODES:
+            if mode != left:
+                self._drop_screens(mode)
+        self.switch_mode("overview")
+        if left != "overview":  # it could not go before, being looked at
+            self._drop_screens(left)
+
+    def _drop_screens(self, mode: str) -> None:
+        """Have a mode, other than the one that is looked at, begin with a new screen when it is next looked at."""
+        self.remove_mode(mode)
+        self.add_mode(mode, self.MODES[mode])
+
+    # --- what screens have done
+
+    @work(thread=True, group="acts")
+    def act(self, do: Callable[[], str]) -> None:
+        """Do something that asks the daemon, away from the interface; its sentence or its error is shown."""
+        try:
+            said = do()
+        except JobRuntimeError as error:
+            self.call_from_thread(self.report, error)
+        else:
+            self.call_from_thread(self.notify, said, markup=False)
+
+    def report(self, error: JobRuntimeError) -> None:
+        """An error, and the way out."""
+        self.notify(error.hint or "", title=error.message, severity="error", timeout=10, markup=False)
+
+    # --- actions
+
+    def delay_update(self, delay: float = 0.0) -> None:  # noqa: ARG002 - Textual's signature
+        """Hold back drawing while screens change: until the one that is shown next has taken what is current.
+
+        Textual waits 50 milliseconds instead, and draws twice what takes longer.
+        """
+        batch = ExitStack()
+        batch.enter_context(self.batch_update())
+
+        def draw() -> None:
+            batch.close()
+            self.screen.refresh()
+
+        # By then the app has another screen, and that screen has been told so before it is asked to draw.
+        self.call_later(lambda: self.screen.call_later(draw))
+
+    def action_times(self) -> None:
+        """Change between relative and exact times."""
+        self.shows_exact_times = not self.shows_exact_times
+        self._tell(Changed(everything=True))
+
+    def action_light(self) -> None:
+        """Change between light and dark."""
+        self.theme = DARK if self.theme == LIGHT else LIGHT
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without colours, their greys must be told from what is behind them."""
+        filters = super().get_line_filters()
+        return [*filters, Readable()] if self.no_color else filters
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Everything a key does, by name too."""
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and binding.description not in seen and not binding.system:
+                seen.add(binding.description)
+                action, node, key = binding.action, active.node, self.get_key_display(binding)
+                yield SystemCommand(
+                    binding.description,
+                    f"{active.tooltip} (key: {key})" if active.tooltip else f"key: {key}",
+                    lambda action=action, node=node: self.call_next(self.run_action, action, node),
+                )
+        yield from super().get_system_commands(screen)
