@@ -270,8 +270,12 @@ class Notifier:
         return one.attempt.fault is None
 
     async def _drop_old(self, name: str) -> None:
+        under_way = self._under_way.get(name)
         async with self._database.read() as connection:
             old = await store.expired(connection, name, self._clock())
+        # The one that is being tried stays until that has ended: its outcome is stored by its number, which would be a
+        # newer one's by then.
+        old = [message for message in old if under_way is None or message.id != under_way.message.id]
         if old:
             async with self._database.transaction() as connection:
                 for message in old:

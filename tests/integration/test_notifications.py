@@ -408,7 +408,29 @@ async def test_messages_behind_one_without_an_answer_grow_old_all_the_same(house
     house.clock.pass_seconds(7200)
     assert not await one.deliver("ops")
     wait_for(lambda: hanging.tried > 0, "the first is being tried")
-    assert (hanging.tried, await waiting(one)) == (1, {"ops": 0})
+    assert (hanging.tried, await waiting(one)) == (1, {"ops": 1}), "the first itself is there until it has an answer"
+
+
+@pytest.mark.usefixtures("letters")
+@pytest.mark.parametrize("accepts", [True, False])
+async def test_an_answer_that_comes_when_its_message_has_grown_old_counts_for_no_newer_message(
+    house: House, hanging: Hanging, monkeypatch: pytest.MonkeyPatch, *, accepts: bool
+) -> None:
+    """Notify: the number of a message that is gone may be the next one's."""
+    one, hanging.accepts = of_hanging(house, hanging), accepts
+    await run_once(house, "failed")
+    await one.take()
+    assert not await one.deliver("ops")
+    house.clock.pass_seconds(7200)
+    assert not await one.deliver("ops")
+    await run_once(house, "completed")
+    await one.take()
+    monkeypatch.setattr(notifications, "_SEND_SECONDS", 30)
+    hanging.answers.set()
+    assert await one.deliver("ops") is accepts
+    hanging.accepts = True
+    assert await one.deliver("ops"), "the newer one is due"
+    assert (hanging.tried, await waiting(one)) == (2, {"ops": 0})
 
 
 @pytest.mark.usefixtures("letters")
