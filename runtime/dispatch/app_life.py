@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from runtime.dispatch.app_usage import Backend, RunningApps
 from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.lookup import require
+from runtime.dispatch.patience import patiently
 from runtime.domain.apps import (
     APP_PORT,
     AppAddresses,
@@ -153,7 +155,7 @@ class AppLife:
                 return Ending("unready", problem)
         seconds = idle_seconds_of(definition, self._settings.idle_seconds)
         with self._running.serving(run.job_id, backend):
-            await self._mark_running(run.id)
+            await patiently(partial(self._mark_running, run.id), run_id=str(run.id))
             self._changes.announce(run.id, run.workspace_id)  # also of one found again: it answers only now
             return Ending("idle", await self._running.until_idle(run.id, seconds))
 

@@ -8,6 +8,7 @@ released ends by itself when the daemon does, in a way that says so, and is prep
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from runtime.dispatch.insight import InsightService
 from runtime.dispatch.log_writer import LogWriter
 from runtime.dispatch.lookup import require
 from runtime.dispatch.orders import launch_of, order_of, process_of
+from runtime.dispatch.patience import patiently
 from runtime.dispatch.preparation import Preparation
 from runtime.dispatch.program_log import ProgramLog
 from runtime.dispatch.run_limits import RunLimits
@@ -43,6 +45,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _LOOK_SECONDS = 0.01
+_RECORD_SECONDS = 1.0
+"""Longer than that no run that is to stop goes on for want of a database to write it into."""
 
 _CANCELLED_EARLY = RunEnd(status="cancelled", reason="cancelled on request before the job began")
 _MACHINE_RESTARTED = RunEnd(status="failed", reason=MACHINE_RESTARTED)
@@ -215,7 +219,7 @@ class Lifecycle:
         """
         # After a power cut the file may hold less than had been read of it.
         may_shrink = process.boot_id == boot_id()
-        program_log = await ProgramLog.open(
+        program_log = ProgramLog(
             self._database, self._writer, self._tail, run.id, self._limits.log_allowance, may_shrink=may_shrink
         )
         async with asyncio.TaskGroup() as group:
@@ -253,6 +257,7 @@ class Lifecycle:
         async with asyncio.TaskGroup() as group:
             exiting = group.create_task(self._runner.wait(process))
             _, row = await self._read(run.id)
+            recording: asyncio.Task[LiveRun] | None = None
             asked_at = row.stop_at
             if row.stop_reason is None:
                 ending = None
@@ -262,15 +267,22 @@ class Lifecycle:
                     await self._first_of(exiting, stop, row.deadline_at)
                 if exiting.done():
                     return exiting.result(), None
-                row = await self._record_stop(run.id, ending)
+                # First, so that the next daemon knows it; but a run is stopped, whether it can be recorded or not.
+                recorded = partial(self._record_stop, run.id, ending)
+                recording = group.create_task(patiently(recorded, run_id=str(run.id)))
+                await asyncio.wait({recording}, timeout=_RECORD_SECONDS)
                 # An app that is replaced has been asked to end long before it is to, when its successor answers.
-                asked_at = self._clock() if ending is not None else row.stop_at
+                if recording.done() and ending is None:
+                    asked_at = recording.result().stop_at
             patience_until = (asked_at or self._clock()) + timedelta(seconds=definition.grace_seconds)
             await self._ask_to_end(process, exiting, patience_until)
             await self._first_of(exiting, None, patience_until)
             if not exiting.done():
                 self._runner.kill(process)
-            return await exiting, row.stop_reason
+            exit_code = await exiting
+            if recording is not None:
+                row = await recording
+            return exit_code, row.stop_reason
 
     async def _attend(
         self,

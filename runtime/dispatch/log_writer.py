@@ -64,7 +64,7 @@ class LogWriter:
     def append(
         self, run_id: UUID, phase: LogPhase, lines: Sequence[str], *, read_bytes: int = 0
     ) -> asyncio.Future[None]:
-        """Take lines of a live run; the future is done once they are stored.
+        """Take lines of a live run; the future is done once they are stored, and they are even if it is cancelled.
 
         Lines of the phase `setup` are masked here. Those of `program` have been: where they are cut out of a stream,
         since one by one would be too late.
@@ -80,7 +80,7 @@ class LogWriter:
         self._newest = batch.stored
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._store_all())
-        return batch.stored
+        return asyncio.shield(batch.stored)
 
     async def close(self) -> None:
         """Store what has been taken; what cannot be stored now, the next daemon reads it from the jobs' files."""
@@ -103,6 +103,8 @@ class LogWriter:
     async def _store(self, batches: list[_Batch]) -> None:
         try:
             await self._store_when_it_can_be(batches)
+        except PassingError as error:  # the same for all of them
+            _tell(batches, error)
         except Exception as error:
             if len(batches) == 1:
                 _tell(batches, error)
@@ -134,8 +136,6 @@ class LogWriter:
 
 def _tell(batches: list[_Batch], error: Exception | None) -> None:
     for batch in batches:
-        if batch.stored.done():
-            continue  # whoever waited has been cancelled
         if error is None:
             batch.stored.set_result(None)
         else:

@@ -6,10 +6,10 @@ The file holds what the job wrote, secrets included, and goes when the run is se
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Self
 from uuid import UUID
 
 from runtime.dispatch.log_writer import LogWriter
+from runtime.dispatch.patience import patiently
 from runtime.domain.logs import LogAllowance
 from runtime.runner.lines import PARTIAL_LINE_SECONDS, LineSplitter
 from runtime.runner.logs import BLOCK_BYTES, LogTail
@@ -32,45 +32,28 @@ class ProgramLog:
 
     def __init__(
         self,
-        writer: LogWriter,
-        tail: LogTail,
-        run_id: UUID,
-        offset: int,
-        last_line: str,
-        allowance: LogAllowance,
-        *,
-        may_shrink: bool,
-    ) -> None:
-        self._writer = writer
-        self._tail = tail
-        self._run_id = run_id
-        self._offset = self._stored = offset
-        self._allowance = allowance
-        self._beyond = self._offset + max(self._room, 0) + _READ_AHEAD_BYTES
-        self._paid_until = float("-inf")
-        self._may_shrink = may_shrink
-        self._splitter = LineSplitter(writer.masker_of(run_id))
-        self._ended = asyncio.Event()
-        self.last_line = last_line
-        """The last line that is not blank, masked, usually a traceback's conclusion (semantics S6)."""
-
-    @classmethod
-    async def open(
-        cls,
         database: Database,
         writer: LogWriter,
         tail: LogTail,
         run_id: UUID,
         allowance: LogAllowance,
         *,
-        may_shrink: bool = True,
-    ) -> Self:
-        """Go on where the last daemon stopped storing; for `may_shrink` see `LogTail.follow`."""
-        await writer.flush()
-        async with database.read() as connection:
-            live = await find_live(connection, run_id)
-            last_line = await last_program_line(connection, run_id)
-        return cls(writer, tail, run_id, live.log_offset if live else 0, last_line, allowance, may_shrink=may_shrink)
+        may_shrink: bool,
+    ) -> None:
+        """Follow nothing yet; for `may_shrink` see `LogTail.follow`."""
+        self._database = database
+        self._writer = writer
+        self._tail = tail
+        self._run_id = run_id
+        self._allowance = allowance
+        self._may_shrink = may_shrink
+        self._offset = self._stored = 0
+        self._beyond = allowance.bytes + _READ_AHEAD_BYTES
+        self._paid_until = float("-inf")
+        self._splitter = LineSplitter(writer.masker_of(run_id))
+        self._ended = asyncio.Event()
+        self.last_line = ""
+        """The last line that is not blank, masked, usually a traceback's conclusion (semantics S6)."""
 
     def finish(self) -> None:
         """Let `follow` return once it has read what is there."""
@@ -81,6 +64,7 @@ class ProgramLog:
 
         Of a log that grows beyond what is allowed, its beginning and its last lines are stored.
         """
+        await patiently(self._take_up, run_id=str(self._run_id))
         trimming = asyncio.create_task(self._trim())
         try:
             is_whole = await self._follow_beginning()
@@ -99,6 +83,15 @@ class ProgramLog:
         untrimmed = max(self._tail.size(self._run_id) - self._beyond, 0)
         most = self._allowance.bytes + _READ_AHEAD_BYTES + _TRIM_BYTES + untrimmed + _SPARE_BYTES
         return max(self._tail.taken(self._run_id) - most, 0)
+
+    async def _take_up(self) -> None:
+        """Go on where the last daemon, or this one before it had to begin anew, stopped storing."""
+        await self._writer.flush()
+        async with self._database.read() as connection:
+            live = await find_live(connection, self._run_id)
+            self.last_line = await last_program_line(connection, self._run_id)
+        self._offset = self._stored = live.log_offset if live else 0
+        self._beyond = self._offset + max(self._room, 0) + _READ_AHEAD_BYTES
 
     async def _follow_beginning(self) -> bool:
         """Store what is allowed; whether that was all."""

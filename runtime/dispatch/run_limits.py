@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 
+from runtime.dispatch.patience import patiently
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.logs import LogAllowance
 from runtime.domain.machines import Machine, Overuse, choose_machine
@@ -124,8 +126,11 @@ class RunLimits:
         baseline = await disk.begin()
         if known is None:
             await asyncio.sleep(_UNTIL_STORED_SECONDS)
-            async with self._database.transaction() as connection:
-                await store.save_kept_bytes(connection, process.run_id, baseline)
+            await patiently(partial(self._save_baseline, process.run_id, baseline), run_id=str(process.run_id))
+
+    async def _save_baseline(self, run_id: UUID, baseline: int) -> None:
+        async with self._database.transaction() as connection:
+            await store.save_kept_bytes(connection, run_id, baseline)
 
     async def _enforce(self, process: LiveProcess, guard: MemoryGuard | DiskGuard) -> None:
         overuse = await until_overuse(guard, run_id=str(process.run_id))

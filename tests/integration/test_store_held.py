@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from runtime.dispatch.log_writer import LogWriter
 from runtime.dispatch.ticking import Due
+from runtime.domain.runs import Run
 from runtime.errors import DiskFullError, PassingError, StoreBusyError, StoreError
+from runtime.runner.launch import LiveProcess
 from runtime.scheduler import Scheduler
 from runtime.store import runs as store
 from runtime.store.database import Connection, Database
@@ -100,6 +103,12 @@ async def several(tries: "asyncio.Queue[None]") -> None:
             await tries.get()
 
 
+async def program_lines(stage: Stage, run: Run) -> list[str]:
+    """What the job printed, as it is stored."""
+    async with stage.house.database.read() as connection:
+        return [line.content for line in await read_lines(connection, run.id) if line.phase == "program"]
+
+
 async def test_a_printing_job_outlives_a_database_that_somebody_holds(
     held_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,10 +139,98 @@ async def test_a_printing_job_outlives_a_database_that_somebody_holds(
     finally:
         await executor.close()
     assert (done.status, done.reason) == ("completed", None)
-    async with stage.house.database.read() as connection:
-        lines = [line.content for line in await read_lines(connection, run.id) if line.phase == "program"]
-    assert lines == ["before", *(f"line {number}" for number in range(100))]
+    assert await program_lines(stage, run) == ["before", *(f"line {number}" for number in range(100))]
     assert [process.signals for process in stage.runner.processes.values()] == [[]]
+
+
+async def test_a_run_past_its_time_is_stopped_while_somebody_holds_the_database(
+    held_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Semantics S2, S5: its time is up whether that can be written down or not, and its lines are stored once."""
+    monkeypatch.setattr("runtime.dispatch.log_writer._AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("runtime.dispatch.patience._AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("runtime.dispatch.executor._ROOM_SECONDS", 0.01)
+    monkeypatch.setattr("runtime.dispatch.lifecycle._RECORD_SECONDS", 0.1)
+    stage, stopped = held_stage, asyncio.Event()
+    terminate = stage.runner.terminate
+
+    def tell(live: LiveProcess) -> bool:
+        stopped.set()
+        return bool(terminate(live))
+
+    stage.runner.terminate = tell
+    executor = stage.executor()
+    await executor.start()
+    try:
+        run = await launch_and_release(stage, execute={"timeout": {"timeout": 0.3}})
+        with held(stage.house.database):
+            (stage.live_dir / f"{run.id}.log").write_text("first\nsecond\n")
+            async with asyncio.timeout(SECONDS):
+                await stopped.wait()
+            assert stage.runner.processes[run.id].signals == ["TERM"]
+        done = await stage.until_final(run)
+    finally:
+        await executor.close()
+    assert (done.status, done.reason) == ("failed", "timeout: the job ran past its limit of 0.3 s")
+    assert await program_lines(stage, run) == ["first", "second"]
+
+
+async def test_lines_whose_reader_begins_anew_are_stored_once(
+    held_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Semantics S5: what is on its way to the store when a watch is torn down gets there, and is not read again."""
+    monkeypatch.setattr("runtime.dispatch.log_writer._AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("runtime.dispatch.executor._ROOM_SECONDS", 0.01)
+    stage, wait, has_broken_off, again = held_stage, held_stage.runner.wait, False, asyncio.Event()
+
+    async def break_off_once(live: LiveProcess) -> int | None:
+        nonlocal has_broken_off
+        if not has_broken_off:
+            has_broken_off = True
+            await asyncio.sleep(0.3)
+            raise StoreBusyError("not now")
+        again.set()
+        return await wait(live)  # type: ignore[no-any-return]
+
+    stage.runner.wait = break_off_once
+    executor = stage.executor()
+    await executor.start()
+    try:
+        run = await launch_and_release(stage)
+        with held(stage.house.database):
+            (stage.live_dir / f"{run.id}.log").write_text("first\nsecond\n")
+            async with asyncio.timeout(SECONDS):
+                await again.wait()
+        stage.runner.processes[run.id].exit_code.set_result(0)
+        done = await stage.until_final(run)
+    finally:
+        await executor.close()
+    assert done.status == "completed"
+    assert await program_lines(stage, run) == ["first", "second"]
+
+
+async def test_a_writer_that_closes_while_somebody_holds_the_database_tries_each_batch_once(
+    impatient: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is to stop has not the time to wait for the database for every run by itself."""
+    house = await build_house(impatient, tmp_path)
+    await house.ready()
+    writer = LogWriter(impatient, house.changes, house.clock)
+    run = await house.launch()
+    tries, transaction = 0, Database.transaction
+
+    def counting(database: Database):  # type: ignore[no-untyped-def]
+        nonlocal tries
+        tries += 1
+        return transaction(database)
+
+    monkeypatch.setattr(Database, "transaction", counting)
+    with held(impatient):
+        lines = [writer.append(run.id, "setup", [f"line {number}"]) for number in range(20)]
+        await writer.close()
+    results = await asyncio.gather(*lines, return_exceptions=True)
+    assert all(isinstance(result, StoreBusyError) for result in results)
+    assert tries == 1
 
 
 async def test_timers_are_set_once_the_store_can_be_read_again(
