@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from runtime.wire.admin_client import AdminClient
 from runtime.wire.jobs import TriggerJobsRequest
 from runtime.wire.manifests import DeployManifestRequest
+from runtime.wire.member_client import MemberClient
 from runtime.wire.run_details import DetailedRunResponse
 from runtime.wire.runs import FINAL_RUN_STATUSES
 from tests.factories import JOB_LAUNCHER, make_raw_definition
@@ -73,6 +75,14 @@ class DeployedWorkspace:
             deployment_module="__deployment__",
         )
         client.deploy_manifest(self.id, manifest)
+
+    def viewer_token(self, email: str = "grocer@example.org") -> str:
+        """A token of somebody who becomes a member of the workspace, may look, and so visits its apps."""
+        connection = self.daemon.client.connection
+        admin = AdminClient(connection)
+        admin.add_user(email)
+        MemberClient(connection, self.id).add(email, "viewer")
+        return admin.create_token(email, str(self.id), 1).token
 
     def start(self, job_ref: str, *, profile: str | None = None) -> UUID:
         """Start a job, which must start; returns the run."""

@@ -10,10 +10,12 @@ from textual.pilot import Pilot
 from cli.credentials import MachineToken
 from runtime.wire.client import RuntimeClient
 from runtime.wire.endpoint import parse_endpoint
-from tests.console_store import END
+from tests.console_store import END, LONG_LOG
 from tests.served_estate import ServedEstate
 from tui.app import RuntimeTui
 from tui.place import Place
+from tui.screens.run import RunScreen
+from tui.widgets.log_view import LogView
 
 SECONDS = 60.0
 LOOK_SECONDS = 0.03
@@ -79,6 +81,16 @@ class Person:
     def toasts(self) -> str:
         """What toasts say."""
         return " | ".join(f"{one.title} {one.message}" for one in self.app._notifications)
+
+
+async def open_failed(person: Person) -> LogView:
+    """Look at the run that failed after a long log."""
+    run = next(run for run in person.app.estate.recent if run.status == "failed" and run.number == 21)
+    person.app.push_screen(RunScreen(run.id))
+    await person.reads("503 Server Error")
+    view = person.app.screen.query_one("#lines", LogView)
+    await person.until(lambda: view.total == LONG_LOG + 7, "the whole log is known")
+    return view
 
 
 @asynccontextmanager

@@ -6,12 +6,9 @@ from uuid import UUID
 
 import httpx
 
-from runtime.wire.admin_client import AdminClient
-from runtime.wire.member_client import MemberClient
 from tests.deployed_workspace import DeployedWorkspace
 from tests.processes import wait_for
 
-_EMAIL = "visitor@example.org"
 _APP = "jobs.chaos.board"
 
 
@@ -23,15 +20,6 @@ def fixed_addresses() -> dict[str, str]:
         return {name: f"127.0.0.1:{one.getsockname()[1]}" for name, one in zip(names, sockets, strict=True)}
 
 
-def viewer_headers(workspace: DeployedWorkspace) -> dict[str, str]:
-    """With which a new member of the workspace visits its apps."""
-    connection = workspace.daemon.client.connection
-    admin = AdminClient(connection)
-    admin.add_user(_EMAIL)
-    MemberClient(connection, workspace.id).add(_EMAIL, "viewer")
-    return {"Authorization": f"Bearer {admin.create_token(_EMAIL, str(workspace.id), 1).token}"}
-
-
 class Visitor:
     """Starts the app, visits it, and says in `wrong` where it was not what it had been."""
 
@@ -40,7 +28,7 @@ class Visitor:
         self.wrong: list[str] = []
         self.visits = 0
         self._workspace = workspace
-        self._headers = viewer_headers(workspace)
+        self._headers = {"Authorization": f"Bearer {workspace.viewer_token()}"}
         self.run_id: UUID = workspace.start(_APP)
         wait_for(lambda: workspace.run(self.run_id).status == "running", "the app answers", 120)
         self._url = self._script_url()

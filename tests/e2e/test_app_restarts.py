@@ -11,15 +11,12 @@ import httpx
 import pytest
 
 from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive
-from runtime.wire.admin_client import AdminClient
-from runtime.wire.member_client import MemberClient
 from tests.app_machine import SOURCE, app_job
 from tests.deployed_workspace import DeployedWorkspace
 from tests.processes import DaemonProcess, needs_jobs, wait_for
 
 pytestmark = needs_jobs
 
-EMAIL = "grocer@example.org"
 EVERYWHERE, LOOPBACK = "jobs.apps.everywhere", "jobs.apps.loopback"
 
 
@@ -44,11 +41,7 @@ def workspace(daemon: DaemonProcess) -> DeployedWorkspace:
 @pytest.fixture(scope="module")
 def member(daemon: DaemonProcess, workspace: DeployedWorkspace) -> Iterator[httpx.Client]:
     """A program with a person's token."""
-    admin = AdminClient(daemon.client.connection)
-    admin.add_user(EMAIL)
-    MemberClient(daemon.client.connection, workspace.id).add(EMAIL, "viewer")
-    token = admin.create_token(EMAIL, str(workspace.id), 1).token
-    with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+    with httpx.Client(headers={"Authorization": f"Bearer {workspace.viewer_token()}"}, timeout=60) as client:
         yield client
 
 

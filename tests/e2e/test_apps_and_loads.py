@@ -10,14 +10,11 @@ from uuid import UUID
 import httpx
 import pytest
 
-from runtime.wire.admin_client import AdminClient
-from runtime.wire.member_client import MemberClient
 from tests.deployed_workspace import SDK, WORKSPACES, DeployedWorkspace, batch_job, files_of
 from tests.processes import DaemonProcess, needs_jobs, wait_for
 
 pytestmark = needs_jobs
 
-EMAIL = "grocer@example.org"
 LOAD, BOARD = "jobs.board.load", "jobs.board.board"
 START_SECONDS = 120.0
 
@@ -45,13 +42,11 @@ def workspace(daemon: DaemonProcess) -> DeployedWorkspace:
 @pytest.fixture(scope="module")
 def member(daemon: DaemonProcess, workspace: DeployedWorkspace) -> Iterator[httpx.Client]:
     """A program with a person's token, at the board's address."""
-    admin = AdminClient(daemon.client.connection)
-    admin.add_user(EMAIL)
-    MemberClient(daemon.client.connection, workspace.id).add(EMAIL, "viewer")
-    token = admin.create_token(EMAIL, str(workspace.id), 1).token
     url = daemon.client.job(workspace.id, BOARD).script_url
     assert url
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=START_SECONDS) as client:
+    with httpx.Client(
+        base_url=url, headers={"Authorization": f"Bearer {workspace.viewer_token()}"}, timeout=START_SECONDS
+    ) as client:
         yield client
 
 

@@ -15,8 +15,6 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
-from runtime.wire.admin_client import AdminClient
-from runtime.wire.member_client import MemberClient
 from tests.conformance.lines import LINES
 from tests.deployed_workspace import DeployedWorkspace
 from tests.official_client import client_virtualenv, copy_workspace
@@ -26,7 +24,6 @@ from tests.processes import REPOSITORY, DaemonProcess, needs_jobs, wait_for
 pytestmark = needs_jobs
 
 NEWEST = LINES[-1]
-EMAIL = "grocer@example.org"
 START_SECONDS = 120.0
 LOAD, NOTEBOOK, TOOLS = "jobs.sales_pipeline.load_sales", "jobs.sales_notebook", "jobs.sales_tools"
 SITE, DASHBOARD = "jobs.sales_services.sales_site", "jobs.workspace.dashboard"
@@ -91,11 +88,9 @@ def shop(daemon: DaemonProcess, tmp_path_factory: pytest.TempPathFactory) -> Sho
     OurCli(daemon.socket_url, folder, directory, virtualenv)("deploy", seconds=180).expect()
     workspace = DeployedWorkspace(daemon, connected_workspace(directory))
     assert workspace.execute(LOAD, seconds=START_SECONDS).status == "completed"
-    admin = AdminClient(daemon.client.connection)
-    admin.add_user(EMAIL)
-    MemberClient(daemon.client.connection, workspace.id).add(EMAIL, "viewer")
-    token = admin.create_token(EMAIL, str(workspace.id), 1).token
-    return Shop(workspace, {ref: workspace.start(ref) for ref in (NOTEBOOK, TOOLS, SITE, DASHBOARD)}, token)
+    return Shop(
+        workspace, {ref: workspace.start(ref) for ref in (NOTEBOOK, TOOLS, SITE, DASHBOARD)}, workspace.viewer_token()
+    )
 
 
 def test_the_workspace_is_of_that_line(shop: Shop) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from runtime.start_room import NAME, START_BYTES
 from runtime.wire.failures import ApiError
-from tests.deployed_workspace import DeployedWorkspace, batch_job
+from tests.deployed_workspace import WORKSPACES, DeployedWorkspace, batch_job, files_of
 from tests.factories import JOB_LAUNCHER, make_raw_definition
 from tests.package_factory import package
 from tests.processes import DaemonEndedError, DaemonProcess, needs_jobs, plain_environment, run, wait_for
@@ -28,38 +28,7 @@ pytestmark = needs_jobs
 
 _MOUNT = 'mount -t tmpfs -o size=700m tmpfs "$0" && exec setpriv --ambient-caps=-all --inh-caps=-all -- "$@"'
 _HOLD = 'mount -t tmpfs -o size=700m tmpfs "$0" && echo mounted && exec sleep infinity'
-_CODE = b"""
-import time
-from pathlib import Path
-
-from dlt.hub import run
-
-
-@run.job
-def quick():
-    print("quick")
-
-@run.job
-def hoard():
-    Path("_local/prod/hoard").write_bytes(b"x" * 12_000_000)
-
-@run.interactive
-def board(run_context):
-    print("never comes to this without its data")
-
-@run.job
-def talk():
-    place = Path("_local/prod")
-    print("ready", flush=True)
-    while not (place / "go").exists():
-        time.sleep(0.01)
-    for number in range(2000):
-        print(f"line {number}", flush=True)
-    (place / "go").unlink()
-    while (place / "stay").exists():
-        time.sleep(0.01)
-    print("done", flush=True)
-"""
+_CODE = files_of(WORKSPACES / "patient")
 
 
 class SmallDisk:
@@ -115,7 +84,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
 @pytest.fixture(scope="module")
 def workspace(daemon: DaemonProcess) -> DeployedWorkspace:
     made = DeployedWorkspace.create(daemon, "orchard")
-    made.deploy({"orchard.py": _CODE}, batch_job("orchard", "quick"), batch_job("orchard", "talk"))
+    made.deploy(_CODE, batch_job("orchard", "quick"), batch_job("orchard", "talk"))
     ended = made.execute("jobs.orchard.quick", seconds=180)
     assert ended.status == "completed", ended.reason
     return made
@@ -131,7 +100,7 @@ def test_uploads_and_launches_are_refused_with_a_reason_and_reading_goes_on(
 ) -> None:
     """Full: 507, what to do, and the same request goes through once there is room."""
     client = workspace.daemon.client
-    archive = package({"orchard.py": _CODE, "large.bin": os.urandom(3_000_000)})
+    archive = package({**_CODE, "large.bin": os.urandom(3_000_000)})
     requirements = (
         b'{"engine_version": 1, "python_version": "3.11", "default_groups": ["main"], "groups": {"main": []}}'
     )
@@ -155,7 +124,7 @@ def test_uploads_and_launches_are_refused_with_a_reason_and_reading_goes_on(
 
 def test_a_run_without_room_for_its_files_fails_and_says_why(workspace: DeployedWorkspace, disk: SmallDisk) -> None:
     """Full: the working copy does not fit, the database still takes what happened."""
-    heavy = {"orchard.py": _CODE, "large.bin": os.urandom(8_000_000)}
+    heavy = {**_CODE, "large.bin": os.urandom(8_000_000)}
     workspace.deploy(heavy, batch_job("orchard", "quick"), batch_job("orchard", "talk"))
     with disk.full(leave=4_000_000):
         ended = workspace.execute("jobs.orchard.quick")
@@ -228,7 +197,7 @@ def test_an_app_whose_copy_of_the_data_does_not_fit_fails_and_says_why(
     app = make_raw_definition(
         "jobs.orchard.board", entry_point=board, triggers=["http:"], require={"profile": "access"}
     )
-    workspace.deploy({"orchard.py": _CODE}, batch_job("orchard", "quick"), batch_job("orchard", "hoard"), app)
+    workspace.deploy(_CODE, batch_job("orchard", "quick"), batch_job("orchard", "hoard"), app)
     assert workspace.execute("jobs.orchard.hoard").status == "completed"
     assert workspace.execute("jobs.orchard.quick").status == "completed"  # the code is unpacked
     with disk.full(leave=4_000_000):
@@ -241,9 +210,7 @@ def test_an_app_whose_copy_of_the_data_does_not_fit_fails_and_says_why(
 
 def test_an_environment_that_does_not_fit_is_uvs_reason(workspace: DeployedWorkspace, disk: SmallDisk) -> None:
     """Full: and the half of it is gone afterwards."""
-    workspace.deploy(
-        {"orchard.py": _CODE}, batch_job("orchard", "quick"), requirements=("dlt==1.26.0", "duckdb==1.4.1")
-    )
+    workspace.deploy(_CODE, batch_job("orchard", "quick"), requirements=("dlt==1.26.0", "duckdb==1.4.1"))
     free = shutil.disk_usage(disk.state).free
     with disk.full(leave=min(free, 6_000_000)):
         ended = workspace.execute("jobs.orchard.quick", seconds=180)
@@ -284,7 +251,7 @@ def test_a_daemon_that_was_killed_serves_again_on_a_disk_that_is_full(
     daemon, disk = lasting
     daemon.start()
     workspace = DeployedWorkspace.create(daemon, "orchard")
-    workspace.deploy({"orchard.py": _CODE}, batch_job("orchard", "talk"))
+    workspace.deploy(_CODE, batch_job("orchard", "talk"))
     run_id = workspace.start("jobs.orchard.talk")
     workspace.wait_for_line(run_id, "ready", 180)
     room = disk.state / NAME

@@ -8,28 +8,10 @@ from contextlib import closing, contextmanager
 import pytest
 
 from runtime.wire.failures import ApiError
-from tests.deployed_workspace import DeployedWorkspace, batch_job
+from tests.deployed_workspace import WORKSPACES, DeployedWorkspace, batch_job, files_of
 from tests.processes import DaemonProcess, needs_jobs, wait_for
 
 pytestmark = needs_jobs
-
-_CODE = b"""
-import time
-from pathlib import Path
-
-from dlt.hub import run
-
-
-@run.job
-def talk():
-    place = Path("_local/prod")
-    print("ready", flush=True)
-    while not (place / "go").exists():
-        time.sleep(0.01)
-    for number in range(500):
-        print(f"line {number}", flush=True)
-    (place / "go").unlink()
-"""
 
 
 @contextmanager
@@ -45,7 +27,7 @@ def test_a_job_that_prints_while_somebody_holds_the_database_completes_with_all_
 ) -> None:
     """Semantics S5; requests that have to write are answered with 503 meanwhile, those that read as ever."""
     workspace = DeployedWorkspace.create(daemon, "orchard")
-    workspace.deploy({"orchard.py": _CODE}, batch_job("orchard", "talk", execute={"concurrency": None}))
+    workspace.deploy(files_of(WORKSPACES / "patient"), batch_job("orchard", "talk", execute={"concurrency": None}))
     run_id = workspace.start("jobs.orchard.talk")
     workspace.wait_for_line(run_id, "ready", 180)
     with held(daemon):
@@ -63,5 +45,5 @@ def test_a_job_that_prints_while_somebody_holds_the_database_completes_with_all_
         print(f"held for {time.monotonic() - began:.0f} s")
     ended = workspace.wait_for_end(run_id)
     assert (ended.status, ended.exit_code) == ("completed", 0), ended.reason
-    assert workspace.lines(run_id) == ["ready", *(f"line {number}" for number in range(500))]
+    assert workspace.lines(run_id) == ["ready", *(f"line {number}" for number in range(2000)), "done"]
     assert not any(event.get("action") == "run.error" for event in daemon.events())

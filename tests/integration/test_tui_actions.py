@@ -11,10 +11,9 @@ from runtime.wire.jobs import DetailedScriptResponse
 from runtime.wire.logs import LogLine
 from tests.console_store import END, LONG_LOG, serve_console
 from tests.served_estate import ADMINISTRATOR, ServedEstate
-from tests.tui_pilot import Person, sitting_at, tui_for
+from tests.tui_pilot import Person, open_failed, sitting_at, tui_for
 from tui.screens.run import RunScreen
 from tui.widgets.listing import Listing
-from tui.widgets.log_view import LogView
 
 
 @pytest.fixture(scope="module")
@@ -242,16 +241,6 @@ async def test_a_run_is_cancelled_from_the_list(served: ServedEstate) -> None:
 
 
 # --- one run
-
-
-async def open_failed(person: Person) -> LogView:
-    """Look at the run that failed after a long log."""
-    run = next(run for run in person.app.estate.recent if run.status == "failed" and run.number == 21)
-    person.app.push_screen(RunScreen(run.id))
-    await person.reads("503 Server Error")
-    view = person.app.screen.query_one("#lines", LogView)
-    await person.until(lambda: view.total == LONG_LOG + 7, "the whole log is known")
-    return view
 
 
 async def test_a_log_opens_at_its_end_and_is_searched(served: ServedEstate) -> None:

@@ -9,9 +9,8 @@ from textual.widgets import Input
 from runtime.wire.run_details import ListRunsResponse
 from tests.console_store import LONG_LOG, serve_console
 from tests.served_estate import ServedEstate
-from tests.tui_pilot import Person, sitting_at, tui_for
+from tests.tui_pilot import open_failed, sitting_at, tui_for
 from tui.screens.run import RunScreen
-from tui.widgets.log_view import LogView
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +18,6 @@ def served() -> Iterator[ServedEstate]:
     """A workspace after a day of use; the tests do not count on what others have left."""
     with serve_console() as served:
         yield served
-
-
-async def open_failed(person: Person) -> LogView:
-    """Look at the run that failed after a long log."""
-    run = next(run for run in person.app.estate.recent if run.status == "failed" and run.number == 21)
-    person.app.push_screen(RunScreen(run.id))
-    await person.reads("503 Server Error")
-    view = person.app.screen.query_one("#lines", LogView)
-    await person.until(lambda: view.total == LONG_LOG + 7, "the whole log is known")
-    return view
 
 
 async def test_a_log_is_written_over_a_file_only_after_a_question(served: ServedEstate, tmp_path: Path) -> None:

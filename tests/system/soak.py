@@ -29,7 +29,6 @@ from runtime.wire.client import RuntimeClient
 from runtime.wire.endpoint import socket_endpoint
 from runtime.wire.failures import ApiError, InConflictError
 from runtime.wire.jobs import TriggerJobsRequest
-from tests.chaos.visitor import viewer_headers
 from tests.chaos.work import APP, JOBS
 from tests.deployed_workspace import WORKSPACES, DeployedWorkspace, files_of
 from tests.factories import JOB_LAUNCHER, make_raw_definition
@@ -110,7 +109,7 @@ class Load:
         self._workspace = workspace
         self._dice = random.Random(seed)
         self._numbers = count(1)
-        self._headers = viewer_headers(workspace)
+        self._headers = {"Authorization": f"Bearer {workspace.viewer_token()}"}
 
     def work(self) -> None:
         """One thing after another."""
