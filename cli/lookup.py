@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from cli.selectors import PREFIX, candidates, is_qualified, is_selector, matching_triggers, the_one
@@ -13,6 +13,8 @@ from runtime.wire.failures import MissingError
 if TYPE_CHECKING:
     from runtime.wire.jobs import DetailedScriptResponse
     from runtime.wire.run_details import DetailedRunResponse
+
+T = TypeVar("T")
 
 
 def find_job(session: Session, text: str) -> "DetailedScriptResponse":
@@ -89,3 +91,18 @@ def find_runs(session: Session, word: str | None, limit: int) -> "list[DetailedR
 
 def _is_selected(job: "DetailedScriptResponse", selector: str) -> bool:
     return bool(matching_triggers(selector, job.script_type, job.triggers or ()))
+
+
+def known_version(found: T | None, kind: str, version: int | None) -> T:
+    """What was found of a `deployment` or a `configuration`, a version or the newest.
+
+    Raises:
+        NotFoundError: it is None.
+    """
+    if found is not None:
+        return found
+    if version is None:
+        message, hint = f"no {kind} has been uploaded yet", "`dlt-runtime deploy` uploads it"
+    else:
+        message, hint = f"there is no {kind} version {version}", f"`dlt-runtime {kind} list` shows all"
+    raise NotFoundError(message, code="version_unknown", hint=hint)

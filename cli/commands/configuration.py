@@ -5,12 +5,12 @@ from typing import Annotated, ClassVar
 import typer
 
 from cli.groups import OperationGroup, new_group
+from cli.lookup import known_version
 from cli.options import DryRunOption, JsonOption, VerboseOption, session_of, whole_number
 from cli.output.plans import show_sync, show_version, show_versions, sync_json
 from cli.syncing import sync_configuration
 from cli.workspace.python import workspace_python
 from cli.workspace.selection import rules_for
-from runtime.errors import NotFoundError
 
 
 class _Group(OperationGroup):
@@ -27,15 +27,7 @@ VersionArgument = Annotated[
 def info(context: typer.Context, version: VersionArgument = None, as_json: JsonOption = False) -> None:
     """Show a version."""
     session = session_of(context)
-    found = session.client.configuration(session.workspace_id, version)
-    if found is None:
-        raise NotFoundError(
-            "no configuration has been uploaded yet"
-            if version is None
-            else f"there is no configuration version {version}",
-            code="version_unknown",
-            hint="`dlt-runtime deploy` uploads it" if version is None else "`dlt-runtime configuration list` shows all",
-        )
+    found = known_version(session.client.configuration(session.workspace_id, version), "configuration", version)
     show_version(session.output, found, as_json=as_json)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import typer
 
 from cli.groups import OperationGroup, new_group
+from cli.lookup import known_version
 from cli.options import DryRunOption, JsonOption, VerboseOption, session_of, whole_number
 from cli.output.plans import show_plan, show_sync, show_version, show_versions, sync_json
 from cli.session import Session
 from cli.syncing import describe_workspace, sync_code
-from runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
     from runtime.wire.packages import DeploymentResponse
@@ -122,11 +122,4 @@ def sync(
 
 def _found(session: Session, version: int | None) -> "DeploymentResponse":
     """A version that there is, the newest by default."""
-    found = session.client.deployment(session.workspace_id, version)
-    if found is None:
-        raise NotFoundError(
-            "no code has been uploaded yet" if version is None else f"there is no deployment version {version}",
-            code="version_unknown",
-            hint="`dlt-runtime deploy` uploads it" if version is None else "`dlt-runtime deployment list` shows all",
-        )
-    return found
+    return known_version(session.client.deployment(session.workspace_id, version), "deployment", version)
