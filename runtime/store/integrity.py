@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
@@ -48,10 +49,8 @@ async def check_pages(connection: aiosqlite.Connection, path: Path, seconds: flo
     try:
         # While it goes through the trees of pages SQLite asks no handler, before 3.42; to an interrupt it listens.
         await asyncio.wait({looking}, timeout=None if math.isinf(seconds) else seconds)
-        while not looking.done():
-            is_over = True
-            await connection.interrupt()
-            await asyncio.wait({looking}, timeout=_INTERRUPT_SECONDS)
+        is_over = not looking.done()
+        await _interrupt(connection, looking)
         rows = await looking
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
@@ -59,7 +58,7 @@ async def check_pages(connection: aiosqlite.Connection, path: Path, seconds: flo
         return False
     except asyncio.CancelledError:
         is_over = True
-        await connection.interrupt()
+        await _interrupt(connection, looking)
         with suppress(sqlite3.Error):
             await looking
         raise
@@ -71,6 +70,13 @@ async def check_pages(connection: aiosqlite.Connection, path: Path, seconds: flo
     if fault != "ok":
         raise damaged(path, str(fault).replace("\n", ": "))
     return True
+
+
+async def _interrupt(connection: aiosqlite.Connection, looking: asyncio.Future[Any]) -> None:
+    """End a look; repeated until it has ended, since an interrupt before SQLite has begun is lost."""
+    while not looking.done():
+        await connection.interrupt()
+        await asyncio.wait({looking}, timeout=_INTERRUPT_SECONDS)
 
 
 async def check_all_pages(path: Path) -> None:

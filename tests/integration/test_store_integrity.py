@@ -6,9 +6,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 from structlog.testing import capture_logs
 
@@ -165,18 +169,61 @@ async def test_the_rest_of_a_sound_database_is_looked_at_beside_writers(tmp_path
         await database.close()
 
 
-async def test_a_daemon_that_stops_does_not_wait_for_the_look_at_everything(tmp_path: Path) -> None:
-    """Corruption: it is interrupted, and what it stopped over is no damage."""
+class SlowRows:
+    """Rows that SQLite asks this about, one by one; `looked_at` once it has come to the first of them."""
+
+    NUMBER = 300
+
+    def __init__(self, path: Path) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.asked = 0
+        self.looked_at = asyncio.Event()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.create_function("look_at", 1, lambda _: True, deterministic=True)
+            connection.execute("CREATE TABLE slow (content TEXT, looked_at INTEGER NOT NULL AS (look_at(content)))")
+            connection.executemany("INSERT INTO slow (content) VALUES (?)", [("x",)] * self.NUMBER)
+            connection.commit()
+
+    def look_at(self, _: str) -> bool:
+        self.asked += 1
+        self._loop.call_soon_threadsafe(self.looked_at.set)
+        time.sleep(0.01)
+        return True
+
+
+@pytest.mark.parametrize("is_stopped", ["while it looks", "just before"])
+async def test_a_daemon_that_stops_does_not_wait_for_the_look_at_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopped: str
+) -> None:
+    """Corruption: it is interrupted, and what it stopped over is no damage. SQLite forgets an interrupt too early."""
     path = tmp_path / "runtime.db"
-    await damaged_at_the_far_end(path)
+    await sound(path)
     database = await Database.open(path, check_seconds=0)
+    database.is_checked = False  # however small it is
+    rows, is_to_stop, check_pages = SlowRows(path), asyncio.Event(), integrity.check_pages
+
+    async def check(connection: aiosqlite.Connection, *args: Any) -> bool:
+        await connection.create_function("look_at", 1, rows.look_at, deterministic=True)
+        fetch = connection.execute_fetchall
+
+        async def late(sql: str) -> Iterable[sqlite3.Row]:
+            is_to_stop.set()
+            await asyncio.sleep(0.05)
+            return await fetch(sql)
+
+        if is_stopped == "just before":
+            monkeypatch.setattr(connection, "execute_fetchall", late)
+        return await check_pages(connection, *args)
+
+    monkeypatch.setattr(integrity, "check_pages", check)
     try:
         soundness = Soundness(database)
         looking = asyncio.create_task(soundness.run())
-        await asyncio.sleep(0)
+        await (is_to_stop if is_stopped == "just before" else rows.looked_at).wait()
         looking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await looking
+        assert rows.asked < SlowRows.NUMBER / 2
         assert (soundness.is_known, soundness.fault) == (False, None)
     finally:
         await database.close()
