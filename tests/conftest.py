@@ -39,3 +39,13 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     opened = await Database.open(tmp_path / "runtime.db")
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> None:
+    """For tests of what processes write to disks: of files kept in memory the kernel counts nothing."""
+    status = tmp_path.stat()
+    device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    if {"tmpfs", "ramfs"} & {mount[mount.index("-") + 1] for mount in mounts if mount[2] == device}:
+        pytest.skip("the tests' directory is in memory, not on a disk, where written bytes count; see --basetemp")

@@ -126,6 +126,7 @@ async def test_a_copy_that_the_runtime_has_laid_does_not_count_and_what_an_app_a
     assert LIMIT < overuse.used < LIMIT + 4 * MIB
 
 
+@pytest.mark.usefixtures("on_disk")
 async def test_only_who_fills_a_shared_place_is_over_its_limit(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
     """Semantics S6: and what is left behind is not what the next one took."""
     ledger, (filler, other) = DiskLedger(), two
@@ -149,6 +150,7 @@ async def test_only_who_fills_a_shared_place_is_over_its_limit(shared: Path, two
     third.end()
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_growth_is_divided_by_who_wrote_it(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
     ledger, (one, other) = DiskLedger(), two
     first, second = account(ledger, one, shared), account(ledger, other, shared)
@@ -216,6 +218,7 @@ def test_what_one_that_has_ended_wrote_at_last_is_nobody_elses(shared: Path, two
     assert second.use().bytes == 0
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_what_is_removed_again_does_not_count(shared: Path, two: tuple[Sandboxed, Sandboxed]) -> None:
     ledger, (one, other) = DiskLedger(), two
     first, second = account(ledger, one, shared), account(ledger, other, shared)
@@ -228,6 +231,7 @@ def test_what_is_removed_again_does_not_count(shared: Path, two: tuple[Sandboxed
     assert second.use().bytes < MIB
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_the_next_daemon_charges_a_run_with_what_it_has_written_and_no_more(
     shared: Path, two: tuple[Sandboxed, Sandboxed]
 ) -> None:
@@ -243,6 +247,7 @@ def test_the_next_daemon_charges_a_run_with_what_it_has_written_and_no_more(
     assert accounts[1].use().bytes < MIB
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_who_hides_something_is_charged_with_what_nobody_else_is_seen_to_take(
     shared: Path, tmp_path: Path, two: tuple[Sandboxed, Sandboxed]
 ) -> None:

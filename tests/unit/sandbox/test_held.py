@@ -141,6 +141,7 @@ def test_files_that_are_open_for_writing_are_told_from_those_that_are_read(tmp_p
         assert os.fstat(read.fileno()).st_ino not in found
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_what_a_process_and_its_children_wrote_is_counted(tmp_path: Path) -> None:
     before = written_bytes([os.getpid()])
     (tmp_path / "own").write_bytes(os.urandom(MIB))
