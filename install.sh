@@ -28,6 +28,7 @@ readonly PREFIX=/opt/dlt-runtime STATE=/var/lib/dlt-runtime SETTINGS=/etc/dlt-ru
 readonly UNIT=/etc/systemd/system/dlt-runtime.service COMMAND=/usr/local/bin/dlt-runtime
 readonly LINKS_UNIT=/etc/systemd/system/dlt-runtime-links.socket
 readonly APPARMOR_PROFILE=/etc/apparmor.d/dlt-runtime-bwrap
+readonly TEST_FILES=/var/tmp/tests-of- # and who runs them
 CLONE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 readonly CLONE
 if ((EUID == 0)); then
@@ -80,9 +81,10 @@ missing_packages() { # prints Debian package names, one a line
   command -v ip >/dev/null || [[ -x /sbin/ip ]] || "$HOST_NETWORK" || echo iproute2
   [[ -e /etc/ssl/certs/ca-certificates.crt ]] || echo ca-certificates
   find_python || printf '%s\n' python3 python3-venv
-  if "$FOR_TESTS"; then # what looks at pages, and at the terminal
+  if "$FOR_TESTS"; then # what looks at pages, and at the terminal, and is another account of this machine
     command -v chromium >/dev/null || echo chromium
     command -v tmux >/dev/null || echo tmux
+    command -v newuidmap >/dev/null || echo uidmap
   fi
 }
 
@@ -117,6 +119,16 @@ ensure_user() { # NAME HOME COMMENT
   fi
   note "creating the system user and group $1"
   useradd --system --user-group --no-create-home --home-dir "$2" --shell /usr/sbin/nologin --comment "$3" -- "$1"
+}
+
+ensure_subordinates() { # USER: accounts that it may be in user namespaces of its own; a system user is given none
+  local first
+  if grep -qs "^$1:" /etc/subuid && grep -qs "^$1:" /etc/subgid; then return; fi
+  first=$({ cat /etc/subuid /etc/subgid 2>/dev/null || true; } |
+    awk -F: '{ end = $2 + $3; if (end > first) first = end } END { print first < 100000 ? 100000 : first }')
+  note "giving $1 the subordinate accounts from $first on"
+  usermod --add-subuids "$first-$((first + 65535))" --add-subgids "$first-$((first + 65535))" -- "$1" ||
+    warn "$1 can be no other account" "see subuid(5)"
 }
 
 become() { # USER HOME: commands prefixed with AS run as that user; without root, as whoever we are
@@ -384,6 +396,7 @@ uninstall() { # [--purge]
   rm -rf -- "$STATE" "$SETTINGS" "$CACHE"
   note "$STATE" "$SETTINGS" "$CACHE"
   local user
+  rm -rf -- "$TEST_FILES$TEST_USER"
   for user in "$SERVICE_USER" "$TEST_USER"; do
     if id -u -- "$user" >/dev/null 2>&1; then
       if userdel -- "$user"; then note "user $user"; else note "kept: user $user"; fi
@@ -557,10 +570,19 @@ run_tests() {
   if is_root; then
     user=$TEST_USER # what matters is how things work for an ordinary user
     ensure_user "$user" "$home" "dlt Runtime appliance, tests"
+    ensure_subordinates "$user"
   fi
   become "$user" "$home"
   own_directory "$home" "$user"
   check_sandbox warn
+
+  # On a disk, as /tmp often is not: what is written to memory cannot be counted. Short, for the paths of sockets. What
+  # tests leave may lack permissions.
+  local files=$TEST_FILES$user
+  "${AS[@]}" mkdir -m 0700 -- "$files" 2>/dev/null || "${AS[@]}" test -O "$files" -a ! -L "$files" ||
+    die "\`$files\` is somebody else's"
+  "${AS[@]}" chmod -R u+rwX -- "$files"
+  "${AS[@]}" rm -rf -- "$files/t"
 
   say "Copying the clone to $home/clone, where $user can read it"
   rm -rf -- "$home/clone"
@@ -584,7 +606,7 @@ run_tests() {
   check ruff check .
   check mypy
   check lint-imports
-  check pytest -n 2 --dist loadgroup "$@"
+  check pytest -n 2 --dist loadgroup "--basetemp=$files/t" "$@"
   if ((${#failed[@]} > 0)); then
     die "failed: $(IFS=,; echo "${failed[*]}")"
   fi
