@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from runtime.sandbox import held
 from runtime.sandbox.held import held_files, written_bytes
 
 MIB = 1024**2
@@ -115,6 +116,48 @@ def test_a_thread_with_descriptors_of_its_own_is_looked_at(tmp_path: Path, devic
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def descriptors_and_threads(path: Path) -> Iterator[None]:
+    """A hundred of each; the threads share the descriptors."""
+    over = threading.Event()
+    threads = [threading.Thread(target=over.wait) for _ in range(100)]
+    with ExitStack() as files:
+        path.touch()
+        for _ in range(100):
+            files.enter_context(path.open())
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+
+def test_descriptors_that_threads_share_are_looked_at_once(
+    tmp_path: Path, device: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "MOST_DESCRIPTORS", 1000)
+    with descriptors_and_threads(tmp_path / "many"):
+        before = held_files([os.getpid()], device).nameless
+        descriptor = nameless(tmp_path / "file")
+        after = held_files([os.getpid()], device).nameless
+        os.close(descriptor)
+    assert not after.hides
+    assert after.bytes - before.bytes >= MIB
+
+
+def test_more_descriptors_than_are_looked_at_hide_something(
+    tmp_path: Path, device: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a job opens, looking at them takes no longer than that of so many."""
+    with descriptors_and_threads(tmp_path / "many"):
+        assert not held_files([os.getpid()], device).nameless.hides
+        monkeypatch.setattr(held, "MOST_DESCRIPTORS", 100)
+        assert held_files([os.getpid()], device).nameless.hides
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing can be kept from root")
