@@ -60,6 +60,7 @@ class DiskGuard:
         self._machine = machine
         self._baseline = baseline
         self._is_open = False
+        self._free_at_first: int | None = None
         self._opening = asyncio.Lock()
 
     async def begin(self) -> int:
@@ -71,7 +72,7 @@ class DiskGuard:
         return self._baseline or 0
 
     def end(self) -> None:
-        """The sandbox has ended, or is not watched any more."""
+        """The sandbox has ended, or is not watched any more; what is being looked at to begin is not counted then."""
         self._account.close()
 
     async def overuse(self) -> Overuse:
@@ -81,13 +82,15 @@ class DiskGuard:
             return await _never()
         await self.begin()
         room = 0  # at once: nobody knows what has happened so far
-        free = began = await asyncio.to_thread(_free, place)
+        free = await asyncio.to_thread(_free, place)
+        if self._free_at_first is None:  # once, also where a look fails and this begins again
+            self._free_at_first = free
         while is_alive(self._account.init):
             now = await asyncio.to_thread(_free, place)
             room -= max(free - now, 0)
             free = now
             if room <= 0:
-                used = await asyncio.to_thread(self._used, began - now)
+                used = await asyncio.to_thread(self._used, self._free_at_first - now)
                 if used > limit:
                     return Overuse(cause="disk", used=used, limit=limit, machine=self._machine.name)
                 room = limit - used

@@ -4,13 +4,15 @@ All sandboxes of a daemon are in one ledger, so that what one of them hides can 
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 from weakref import WeakValueDictionary
 
 from runtime.sandbox.held import held_files, written_bytes
 from runtime.sandbox.identity import ProcessIdentity
 from runtime.sandbox.memory import processes_of
-from runtime.sandbox.quota import DiskUse, disk_use, laid_bytes
+from runtime.sandbox.quota import DiskUse, device_of, disk_use, laid_bytes
 from runtime.sandbox.sharing import SharedPlaces, Writer
 
 
@@ -22,6 +24,8 @@ class DiskLedger:
         self._shared: WeakValueDictionary[tuple[Path, ...], SharedPlaces] = WeakValueDictionary()
         self.left_behind = 0
         """Bytes that sandboxes which have ended had added to shared places."""
+        self.changing = Lock()
+        """Held while an account is opened or closed, which different threads may do; never while one looks."""
 
     def shared(self, places: Sequence[Path]) -> SharedPlaces:
         """The same for all who name the same places."""
@@ -66,13 +70,15 @@ class DiskAccount:
         self._kept = [(ledger.shared(places), tuple(places)) for places in kept if places]
         self._besides = besides
         self._writers: list[tuple[SharedPlaces, Writer]] = []
+        self._places = (*self._own, *(place for _, places in self._kept for place in places))
+        self._has_ended = False
         self._began_with = 0
         self.left_before = 0
 
     @property
     def place(self) -> Path | None:
         """One of its directories; all are on one file system."""
-        return next(iter((*self._own, *(places[0] for _, places in self._kept))), None)
+        return next(iter(self._places), None)
 
     @property
     def left_behind(self) -> int:
@@ -80,7 +86,7 @@ class DiskAccount:
         return sum(shared.share_of(writer).bytes for shared, writer in self._writers)
 
     def open(self, baseline: int | None) -> int:
-        """Begin to count; blocks while it looks.
+        """Begin to count; blocks while it looks. Nothing is counted once it is closed, meanwhile or before.
 
         Args:
             baseline: What the first group of shared places held when the sandbox began, where that is known.
@@ -90,18 +96,19 @@ class DiskAccount:
         """
         self.left_before = self._ledger.left_behind
         self._began_with = written_bytes(processes_of(self.init.pid))
-        if len(self._kept) != len(self._writers):
-            self._leave()  # what could not be looked at before is begun again
-            for shared, _ in self._kept:
-                self._writers.append((shared, shared.join(self.init, baseline)))
-                baseline = None
-        self._ledger.open(self)
-        return self._writers[0][1].baseline if self._writers else 0
+        writers = self._writers or self._join(baseline)
+        with self._ledger.changing:
+            self._writers = writers
+            self._ledger.open(self)
+            if self._has_ended:  # while this looked
+                self._close()
+        return writers[0][1].baseline if writers else 0
 
     def close(self) -> None:
-        """Stop counting."""
-        self._ledger.close(self)
-        self._leave()
+        """Stop counting, for good."""
+        with self._ledger.changing:
+            self._has_ended = True
+            self._close()
 
     def use(self) -> DiskUse:
         """What it takes now, and whether it hides something; blocks while it looks."""
@@ -110,8 +117,7 @@ class DiskAccount:
         laid = max(laid, self._laid())  # something may have been laid or taken away while this looked
         for shared, _ in self._writers:
             shared.look()
-        device = self.place.stat().st_dev if self.place else 0
-        nameless = held_files(processes_of(self.init.pid)[1:], device).nameless
+        nameless = held_files(processes_of(self.init.pid)[1:], device_of(self._places)).nameless
         besides = self._besides() if self._besides else 0
         taken = max(own.bytes - laid, 0) + self.left_behind + nameless.bytes + besides
         return DiskUse(bytes=taken, hides=own.hides or nameless.hides)
@@ -132,7 +138,20 @@ class DiskAccount:
             unseen = min(unseen, written_bytes(processes_of(self.init.pid)) - self._began_with)
         return max(use.bytes, unseen)
 
-    def _leave(self) -> None:
+    def _join(self, baseline: int | None) -> list[tuple[SharedPlaces, Writer]]:
+        """All of the shared places, or none where one cannot be looked at."""
+        with ExitStack() as joined:
+            writers = []
+            for shared, _ in self._kept:
+                writer = shared.join(self.init, baseline)
+                joined.callback(shared.leave, writer)
+                writers.append((shared, writer))
+                baseline = None
+            joined.pop_all()
+        return writers
+
+    def _close(self) -> None:
+        self._ledger.close(self)
         for shared, writer in self._writers:
             shared.leave(writer)
         self._writers = []

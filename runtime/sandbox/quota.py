@@ -96,6 +96,14 @@ def taken_bytes(place: Path) -> int:
     return (there.f_blocks - there.f_bfree) * there.f_frsize
 
 
+def device_of(places: Sequence[Path]) -> int:
+    """The number of the file system that directories are on, by whichever is still there; 0, no number, if none is."""
+    for place in places:
+        with contextlib.suppress(FileNotFoundError):
+            return place.stat().st_dev
+    return 0
+
+
 @dataclass
 class _Walk:
     """What has been met so far."""

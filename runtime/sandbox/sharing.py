@@ -15,7 +15,7 @@ from threading import Lock
 from runtime.sandbox.held import held_files, written_bytes
 from runtime.sandbox.identity import ProcessIdentity, is_alive
 from runtime.sandbox.memory import processes_of
-from runtime.sandbox.quota import LARGE_BYTES, DiskUse, Stock, take_stock
+from runtime.sandbox.quota import LARGE_BYTES, DiskUse, Stock, device_of, take_stock
 
 
 @dataclass(eq=False)
@@ -102,7 +102,7 @@ class SharedPlaces:
         is_complete = not self._has_lost_one and all(is_alive(writer.init) for writer in writers)
         self._has_lost_one = False
 
-        device = self._places[0].stat().st_dev
+        device = device_of(self._places)
         large = self._stock.large
         held = {writer: held_files(pids[writer][1:], device) for writer in writers}
         holds = {writer: files.written & large.keys() for writer, files in held.items()}

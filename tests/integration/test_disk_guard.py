@@ -4,17 +4,21 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from runtime.domain.machines import Machine
-from runtime.sandbox.guard import DiskGuard
+from runtime.sandbox import guard as guards
+from runtime.sandbox import sharing
+from runtime.sandbox.guard import DiskGuard, until_overuse
 from runtime.sandbox.identity import ProcessIdentity, identify
 from runtime.sandbox.ledger import DiskAccount, DiskLedger
-from runtime.sandbox.quota import note_laid
+from runtime.sandbox.quota import DiskUse, Stock, note_laid, take_stock
 
 MIB = 1024 * 1024
 LIMIT = 8 * MIB
@@ -262,3 +266,79 @@ def test_who_hides_something_is_charged_with_what_nobody_else_is_seen_to_take(
     second.close()
     suspected = first.suspected_use(seen.model_copy(update={"hides": True}), 50 * MIB)
     assert about(suspected, 30 * MIB), "what the other has left is still not its own"
+
+
+@pytest.mark.parametrize("looks_before", [0, 1])
+async def test_who_ends_while_it_is_first_looked_at_is_counted_no_more(
+    tmp_path: Path, two: tuple[Sandboxed, Sandboxed], monkeypatch: pytest.MonkeyPatch, looks_before: int
+) -> None:
+    """Whose limits depend on what others take are judged all the same, and what is added is theirs."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))  # what is asked for later comes later
+    ledger, (gone, stays) = DiskLedger(), two
+    own, *kept = (tmp_path / name for name in ("own", "first", "second"))
+    for place in (own, *kept):
+        place.mkdir()
+    groups = [(place,) for place in kept]
+    is_looking, goes_on = asyncio.Event(), threading.Event()
+
+    def take_stock_slowly(places: Sequence[Path]) -> Stock:
+        if places[0] == kept[looks_before]:
+            loop.call_soon_threadsafe(is_looking.set)
+            assert goes_on.wait(10)
+        return take_stock(places)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sharing, "take_stock", take_stock_slowly)
+        watched = DiskGuard(DiskAccount(ledger, gone.init, (own,), groups), machine())
+        beginning = asyncio.create_task(watched.begin())
+        await is_looking.wait()
+        beginning.cancel()
+        await asyncio.gather(beginning, return_exceptions=True)
+        watched.end()
+        gone.end()
+        own.rmdir()
+        goes_on.set()
+        await asyncio.to_thread(int)
+    second = DiskAccount(ledger, stays.init, (), groups)
+    second.open(None)
+    assert ledger.taken_by_others(second) == 0
+    for number, place in enumerate(kept, 1):
+        stays.write(place / "reserved", 10 * MIB, "reserve")
+        assert about(second.use().bytes, number * 10 * MIB)
+
+
+def test_what_another_takes_is_seen_while_its_own_files_are_cleared_away(
+    shared: Path, tmp_path: Path, two: tuple[Sandboxed, Sandboxed]
+) -> None:
+    ledger, (cleared, other) = DiskLedger(), two
+    own, data = tmp_path / "own", tmp_path / "data"
+    own.mkdir()
+    data.mkdir()
+    first = DiskAccount(ledger, cleared.init, (own,), [(data, shared)])
+    first.open(None)
+    second = account(ledger, other, shared)
+    own.rmdir()
+    data.rmdir()
+    cleared.write(shared / "kept-open", 9 * MIB, "keep")
+    assert about(ledger.taken_by_others(second), 9 * MIB)
+
+
+async def test_what_was_free_when_a_run_began_is_remembered_where_a_look_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk has lost before is not forgotten to who hides what it takes."""
+    free, fails = 100 * MIB, True
+
+    def use(_: DiskAccount) -> DiskUse:
+        nonlocal free, fails
+        if fails:
+            free, fails = free - 20 * MIB, False
+            raise PermissionError
+        return DiskUse(hides=True)
+
+    monkeypatch.setattr(guards, "free_bytes", lambda _: free)
+    monkeypatch.setattr(guards, "_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(DiskAccount, "use", use)
+    overuse = await asyncio.wait_for(until_overuse(guard(tmp_path)), 5)
+    assert overuse.used == 20 * MIB
