@@ -159,13 +159,13 @@ async def _serve(settings: Settings) -> None:
         services, console_keys, hosts = await parts.enter_async_context(_services(settings, changes))
         proxy = AppsProxy(services.apps, services.runs, services.visits, settings)
         parts.callback(proxy.close)
-        metrics_port = metrics_tcp.getsockname()[1] if metrics_tcp else None
+        metrics_address = metrics_tcp.getsockname()[:2] if metrics_tcp else None
         console_socket = parts.enter_context(open_private_listener(hosts.api_socket))
         parts.callback(hosts.api_socket.unlink, missing_ok=True)
         console = Console(services.sign_in, services.workspaces, hosts, settings)
         parts.push_async_callback(hosts.close)
         api = create_app(services, settings, console_keys)
-        front = Front(api, proxy, settings.apps_address, metrics_port, console)
+        front = Front(api, proxy, settings.apps_address, metrics_address, console)
         server = Server(server_config(front, settings), changes, tls, console_socket)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
@@ -175,7 +175,7 @@ async def _serve(settings: Settings) -> None:
             "listen": settings.listen,
             "apps": settings.apps.listen,
             "inherited": [format_address(*each.getsockname()[:2]) for each in inherited] or None,
-            "metrics": format_address(*metrics_tcp.getsockname()[:2]) if metrics_tcp else None,
+            "metrics": format_address(*metrics_address) if metrics_address else None,
             "certificate": certificate,
         }
         parts.push_async_callback(_ended, asyncio.create_task(start_room.keep()))

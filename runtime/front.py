@@ -6,6 +6,7 @@ one address with a wildcard certificate will do.
 
 from runtime.api.access import METRICS_KEY, METRICS_PATH
 from runtime.console.app import Console
+from runtime.listeners import is_at
 from runtime.proxy.app import AppsProxy
 from runtime.proxy.asgi import Receive, Scope, Send
 
@@ -18,20 +19,20 @@ class Front:
         api: object,
         proxy: AppsProxy,
         apps_address: tuple[str, int],
-        metrics_port: int | None = None,
+        metrics_address: tuple[str, int] | None = None,
         console: Console | None = None,
     ) -> None:
         """Hand on to these.
 
         Args:
             apps_address: Host and port of the apps' listener, as the system says them.
-            metrics_port: Of the listener for metrics alone, if there is one.
+            metrics_address: Likewise of the listener for metrics alone, if there is one.
         """
         self._api = api
         self._proxy = proxy
         self._console = console
-        self._apps_port = apps_address[1]
-        self._metrics_port = metrics_port
+        self._apps_address = apps_address
+        self._metrics_address = metrics_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on; of the API's origin only the console speaks WebSocket."""
@@ -39,10 +40,10 @@ class Front:
             await self._api(scope, receive, send)  # type: ignore[operator] # Litestar, whose types are stricter
             return
         server = scope.get("server")
-        if server is not None and server[1] is not None and server[1] == self._metrics_port:
+        if self._metrics_address is not None and is_at(self._metrics_address, server):
             await self._answer_metrics(scope, receive, send)
             return
-        if (server is not None and server[1] == self._apps_port) or self._proxy.is_for_app(scope):
+        if is_at(self._apps_address, server) or self._proxy.is_for_app(scope):
             await self._proxy(scope, receive, send)
         elif self._console is not None and self._console.is_for_console(scope):
             await self._console(scope, receive, send)

@@ -2,9 +2,11 @@
 
 import errno
 import grp
+import ipaddress
 import os
 import re
 import socket
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,6 +90,36 @@ def open_tcp_listener(host: str, port: int) -> socket.socket:
 def format_address(host: str, port: int) -> str:
     """`HOST:PORT` as the setting `listen` and URLs have it."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_at(listener: tuple[str, int], reached: tuple[str, int | None] | None) -> bool:
+    """Whether a connection was taken by this listener; several may have one port, each on addresses of its own.
+
+    Args:
+        listener: The listener's address and port, as the system says them: never names, nor port 0.
+        reached: This machine's end of the connection; None or without a port on a Unix socket.
+    """
+    return reached is not None and reached[1] == listener[1] and _covers(listener[0], reached[0])
+
+
+@lru_cache(maxsize=256)
+def _covers(listener: str, reached: str) -> bool:
+    if listener == reached:
+        return True
+    try:
+        bound, address = ipaddress.ip_address(listener), ipaddress.ip_address(reached)
+    except ValueError:
+        return False
+    # What takes every IPv6 address takes IPv4's as well, which it says as `::ffff:10.0.0.5`.
+    if bound.is_unspecified and bound.version == address.version:
+        return True
+    return _plain(bound) == _plain(address)
+
+
+def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """IPv4 said as IPv6 is IPv4."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def host_name(header: str) -> str | None:

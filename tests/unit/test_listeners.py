@@ -1,8 +1,8 @@
-"""What the headers `Host` and `Origin` name."""
+"""What the headers `Host` and `Origin` name, and which listener has taken a connection."""
 
 import pytest
 
-from runtime.listeners import host_name, host_of_origin
+from runtime.listeners import host_name, host_of_origin, is_at
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,31 @@ def test_a_host_header_that_makes_no_sense_names_none(header: str) -> None:
 )
 def test_an_origin_names_a_host_or_makes_no_sense(header: str, host: str | None) -> None:
     assert host_of_origin(header) == host
+
+
+@pytest.mark.parametrize(
+    ("listener", "reached", "is_its"),
+    [
+        ("10.0.0.6", "10.0.0.6", True),
+        ("10.0.0.6", "10.0.0.5", False),
+        ("0.0.0.0", "10.0.0.5", True),
+        ("0.0.0.0", "fd00::5", False),
+        ("::", "fd00::5", True),
+        ("::", "::ffff:10.0.0.5", True),
+        ("::", "10.0.0.5", False),
+        ("fd00::5", "fd00:0::5", True),
+        ("fd00::5", "fd00::6", False),
+        ("fe80::1%eth0", "fe80::1%eth0", True),
+        ("fe80::1%eth0", "fe80::1%eth1", False),
+        ("::ffff:10.0.0.5", "10.0.0.5", True),
+        ("10.0.0.5", "no address", False),
+    ],
+)
+def test_a_connection_is_its_listeners_that_has_the_address(listener: str, reached: str, is_its: bool) -> None:
+    assert is_at((listener, 443), (reached, 443)) is is_its
+
+
+def test_a_connection_to_another_port_or_without_one_is_not_a_listeners() -> None:
+    assert not is_at(("0.0.0.0", 443), ("10.0.0.5", 444))
+    assert not is_at(("0.0.0.0", 443), ("/run/api.sock", None))
+    assert not is_at(("0.0.0.0", 443), None)
