@@ -42,7 +42,7 @@ class Gate:
             return await self._visits.look(app, Claim(token=token)), False
         found = Grant(app, Claim(), "unknown")
         if may_use_cookies(scope):
-            for value in cookie_values(scope["headers"], cookie_name(scope))[:_MOST_COOKIES]:
+            for value in _secrets(scope, COOKIE):
                 grant = await self._visits.look(app, Claim(cookie=value))
                 if grant.is_good:
                     return grant, True
@@ -117,8 +117,7 @@ def visit_cookie(scope: Scope, prefix: str, secret: str) -> bytes:
 
 def entry_marks(scope: Scope) -> list[str]:
     """How this browser was marked when it was sent to sign in; another page may have planted one more."""
-    found = cookie_values(scope["headers"], cookie_name(scope, ENTRY_COOKIE))
-    return [mark for mark in found if is_secret(mark)][:_MOST_COOKIES]
+    return _secrets(scope, ENTRY_COOKIE)
 
 
 def cookie_name(scope: Scope, name: str = COOKIE) -> str:
@@ -129,6 +128,12 @@ def cookie_name(scope: Scope, name: str = COOKIE) -> str:
 def _cookie(scope: Scope, name: str, prefix: str, secret: str) -> bytes:
     secure = "; Secure" if scheme_of(scope) == "https" else ""
     return f"{cookie_name(scope, name)}={secret}; Path={prefix}/; HttpOnly; SameSite=Lax{secure}".encode()
+
+
+def _secrets(scope: Scope, name: str) -> list[str]:
+    """What cookies of ours hold; anything else is neither looked up nor remembered, however long it is."""
+    found = cookie_values(scope["headers"], cookie_name(scope, name))
+    return [value for value in found if is_secret(value)][:_MOST_COOKIES]
 
 
 def _inner_path(scope: Scope, asked: Asked) -> str:

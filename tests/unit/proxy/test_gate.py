@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from runtime.auth.codes import digest
+from runtime.dispatch.visits import Claim, Grant
+from runtime.domain.apps import App
 from runtime.proxy.gate import Gate, cookie_name, entry_marks, visit_cookie
 from runtime.proxy.places import Asked
 from runtime.settings import Settings
@@ -83,3 +85,21 @@ def test_under_tls_a_visits_cookie_stays_under_tls() -> None:
         b"__Secure-dlt-runtime-app=s; Path=/; HttpOnly; SameSite=Lax; Secure"
     )
     assert cookie_name(scope(scheme="wss")) == "__Secure-dlt-runtime-app"
+
+
+async def test_cookies_that_cannot_be_ours_are_not_looked_up(tmp_path: Path) -> None:
+    """What is looked up is remembered for a while: of strangers' making nothing long may be."""
+    looked_up: list[Claim] = []
+
+    class Visits:
+        async def look(self, app: App, claim: Claim) -> Grant:
+            looked_up.append(claim)
+            return Grant(app, claim, "good")
+
+    gate = Gate(cast("Any", Visits()), Settings(state_dir=tmp_path, socket=tmp_path / "api.sock"))
+    strange = "; ".join(f"dlt-runtime-app={value}" for value in ("", "x" * 60_000, "g" * 64, "a" * 63))
+    asking = scope()
+    asking["headers"].append((b"cookie", f"{strange}; dlt-runtime-app={'a' * 64}".encode()))
+    grant, _ = await gate.judge({**asking, "method": "GET"}, APP, ASKED)
+    assert grant.is_good
+    assert looked_up == [Claim(cookie="a" * 64)]
