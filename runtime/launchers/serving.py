@@ -216,6 +216,9 @@ class ThreadedServer(socketserver.ThreadingMixIn, WSGIServer):
     """A thread for each request, none of which keeps the process from ending."""
 
     daemon_threads = True
+    request_queue_size = 128
+    """Connections of a page's many requests that wait to be taken; the library's own 5 would make browsers try again
+    after a second."""
 
 
 class QuietHandler(WSGIRequestHandler):

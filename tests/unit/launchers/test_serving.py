@@ -2,8 +2,10 @@
 
 import functools
 import io
+import socket
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -11,7 +13,7 @@ from wsgiref.util import setup_testing_defaults
 import pytest
 
 from runtime.launchers import serving
-from runtime.launchers.serving import Arguments, CannotServeError
+from runtime.launchers.serving import Arguments, CannotServeError, QuietHandler, ThreadedServer
 
 
 async def asgi_function(scope: Any, receive: Any, send: Any) -> None: ...
@@ -163,3 +165,10 @@ def test_a_body_in_chunks_is_put_together(sent: bytes, body: bytes) -> None:
 def test_what_is_not_in_chunks_is_no_body(sent: bytes) -> None:
     with pytest.raises(serving.ChunkError):
         serving.unchunked(io.BytesIO(sent))
+
+
+def test_many_requests_of_one_page_find_a_place_before_the_first_is_taken() -> None:
+    with ExitStack() as opened:
+        server = opened.enter_context(ThreadedServer(("127.0.0.1", 0), QuietHandler))
+        for _ in range(60):
+            opened.enter_context(socket.create_connection(server.server_address[:2], timeout=5))
