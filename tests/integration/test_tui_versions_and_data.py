@@ -1,5 +1,6 @@
 """Versions of the code, lineage, the machine, and what is copied, by keys against the served application."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,9 @@ from tests.console_store import serve_console
 from tests.served_estate import ADMINISTRATOR, ServedEstate, serve_estate
 from tests.tenants import Estate, Tenant, as_tenant
 from tests.tui_pilot import Person, sitting_at, tui_for
+from tui.place import Place
 from tui.screens.job import JobScreen
+from tui.screens.jobs import JobsScreen
 from tui.screens.run import RunScreen
 from tui.widgets.listing import Listing
 from tui.widgets.text_view import TextView
@@ -142,6 +145,28 @@ async def test_an_older_version_is_deployed_again_after_a_look_at_what_that_chan
         await person.reads("Redeploy version 3?")
         await person.press("y")
         await person.is_told("version 3 of the code is deployed")
+
+
+async def test_the_question_about_a_redeployment_is_not_asked_over_another_screen(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There `y` copies: who has gone on meanwhile is told to ask again."""
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def slow_plan(place: Place, version: int) -> str:
+        asked.set()
+        assert goes_on.wait(60)
+        return "The code stays"
+
+    monkeypatch.setattr("tui.actions.redeploy_plan", slow_plan)
+    async with sitting_at(tui_for(served)) as person:
+        await look_at_version(person, 2)
+        await person.press("r")
+        await person.until(asked.is_set, "the daemon is asked")
+        await person.goes_to("2", "shop.load")
+        goes_on.set()
+        await person.is_told("press r on version 2 again")
+        assert isinstance(person.app.screen, JobsScreen)
 
 
 async def with_a_gap(estate: Estate, tenant: Tenant) -> None:

@@ -101,6 +101,11 @@ class VersionsScreen(Page):
                 self.ours.act(lambda: actions.redeploy(place, version.version))
 
         def show(plan: str) -> None:
+            if not self.is_current:  # keys meant for another screen would answer
+                self.notify(
+                    f"press r on version {version.version} again to redeploy it", title="nothing was redeployed"
+                )
+                return
             self.app.push_screen(Confirm(f"Redeploy version {version.version}?\n\n{plan}"), answered)
 
         self.fetch(lambda: actions.redeploy_plan(place, version.version), show, group="plan")
@@ -196,7 +201,7 @@ class VersionsScreen(Page):
         self.query_one(f"#{kind}-note", Static).update("")
         files = self.query_one(f"#{kind}-files", Listing)
         files.say_empty("")
-        files.show([])
+        files.show([], anew=True)
 
     def _profiles_text(self, version: ConfigurationResponse) -> str:
         """Which profiles it has, and which the jobs would look for in vain."""
