@@ -122,7 +122,7 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         self._base = Style()
         self.is_marked = False
         self._is_at_top = True
-        self._begins_anew = False
+        self._begins_anew = True
         self.sorted_by: int | None = None
         self.is_descending = False
 
@@ -153,12 +153,12 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         """Show these rows; the mark stays on its row.
 
         Args:
-            anew: Somebody has asked for other rows, so that the first is marked.
+            anew: Somebody has asked for other rows, so that the first is marked, also where it comes only later.
         """
         before = self.current
-        begins = anew or self._begins_anew or not self._rows
-        self._begins_anew = False
+        begins = anew or self._begins_anew
         self._rows = self._in_order(rows)
+        self._begins_anew = begins and not self._rows
         if begins:
             self.cursor, self.is_marked, self._is_at_top = 0, bool(self._rows), True
         elif before is not None:

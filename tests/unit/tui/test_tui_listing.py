@@ -129,8 +129,19 @@ async def test_other_rows_that_somebody_asks_for_begin_with_a_mark() -> None:
         await pilot.press("end")
         app.listing.show([7, 8], anew=True)
         assert app.listing.current == 7
+        app.listing.show([], anew=True)
+        app.listing.show([9])
+        assert app.listing.current == 9
+
+
+async def test_what_comes_after_the_last_row_was_gone_is_not_marked() -> None:
+    """Nobody has looked at it yet, so no key is meant for it."""
+    app = Listed()
+    async with app.run_test(size=(40, 20)) as pilot:
         app.listing.show([])
         app.listing.show([9])
+        assert app.listing.current is None
+        await pilot.press("down")
         assert app.listing.current == 9
 
 
