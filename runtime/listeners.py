@@ -131,6 +131,15 @@ def host_name(header: str) -> str | None:
     return name if name is not None and _HOST_NAME.fullmatch(name) else None
 
 
+def is_host(header: str) -> bool:
+    """Whether a `Host` header can be read: the port, where there is one, is a number that ports have."""
+    try:
+        _ = urlsplit(f"//{header}").port
+    except ValueError:
+        return False
+    return True
+
+
 def host_of_origin(header: str) -> str | None:
     """The host and port that an `Origin` header names, as `Host` would; None where it names none, as `null`."""
     try:

@@ -39,6 +39,7 @@ from runtime.api.controllers.workspaces import WorkspaceController
 from runtime.api.dependencies import provide
 from runtime.api.documenting import ErrorDocumentation
 from runtime.api.errors import EXCEPTION_HANDLERS
+from runtime.api.host_header import HostHeader
 from runtime.api.measuring import Measurements, Measuring
 from runtime.api.pace import BodyPace
 from runtime.api.pages.router import pages
@@ -111,6 +112,7 @@ def create_app(services: Services, settings: Settings, console_keys: ConsoleKeys
         dependencies=provide(services, settings, measurements, limits),
         middleware=[
             Measuring(measurements),
+            HostHeader(),
             BodyPace(),
             Authentication(services.accounts, token.get_secret_value() if token else None, console_keys),
             revalidation,

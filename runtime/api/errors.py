@@ -62,7 +62,9 @@ def _answer(
 def _expected(request: Request[Any, Any, Any], error: JobRuntimeError) -> Response[dict[str, Any]]:
     status_code = status_of(error)
     if status_code >= 500:
-        log.error(error.message, action="request", path=request.url.path, code=error.code, exc_info=error.__cause__)
+        log.error(
+            error.message, action="request", path=request.scope["path"], code=error.code, exc_info=error.__cause__
+        )
     extra = {"code": error.code} | ({"hint": error.hint} if error.hint else {})
     return _answer(status_code, error.message, extra, {"WWW-Authenticate": "Bearer"} if status_code == 401 else None)
 
@@ -89,7 +91,7 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dic
         return _unexpected(request, error)
     detail = error.detail
     if isinstance(error, NotFoundException):
-        detail = f"there is nothing at `{request.url.path}`"
+        detail = f"there is nothing at `{request.scope['path']}`"
     headers = {**(error.headers or {}), **({"Connection": "close"} if error.status_code in _UNFINISHED else {})}
     return _answer(error.status_code, detail, {"code": _CODES.get(error.status_code, "request")}, headers)
 
@@ -104,7 +106,7 @@ def _system(request: Request[Any, Any, Any], error: OSError) -> Response[dict[st
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    log.error("A request failed unexpectedly", action="request", path=request.url.path, exc_info=error)
+    log.error("A request failed unexpectedly", action="request", path=request.scope["path"], exc_info=error)
     return _answer(500, _INTERNAL, {"code": "internal"})
 
 

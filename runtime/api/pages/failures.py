@@ -40,7 +40,7 @@ def page_headers(error: JobRuntimeError) -> dict[str, str]:
 def _expected(request: Request[Any, Any, Any], error: JobRuntimeError) -> Response[str]:
     status_code = page_status(error)
     if status_code >= 500:
-        log.error(error.message, action="page", path=request.url.path, code=error.code, exc_info=error.__cause__)
+        log.error(error.message, action="page", path=request.scope["path"], code=error.code, exc_info=error.__cause__)
     return _failure(status_code, error.message, error.hint, page_headers(error))
 
 
@@ -51,7 +51,7 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[str
 
 
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[str]:
-    log.error("A page failed unexpectedly", action="page", path=request.url.path, exc_info=error)
+    log.error("A page failed unexpectedly", action="page", path=request.scope["path"], exc_info=error)
     return _failure(500, "something went wrong inside the runtime; its log says what", None, {})
 
 

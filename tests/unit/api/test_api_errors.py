@@ -97,6 +97,35 @@ async def test_unknown_paths_and_methods_have_the_same_shape(tmp_path: Path) -> 
             assert isinstance(answer.json()["detail"], str)
 
 
+NO_HOSTS = ("x:abc", "x:99999999", "[", "[::1", "x:-1")
+
+
+@pytest.mark.parametrize("host", NO_HOSTS)
+async def test_a_host_header_that_is_no_address_is_refused_wherever_it_is_sent(tmp_path: Path, host: str) -> None:
+    app = make_app(tmp_path)
+    async with client_for(app) as client:
+        for method, path, status in (
+            ("POST", f"{AUTH_PREFIX}/v1/workos/device-flow/code", 400),
+            ("GET", f"{API_PREFIX}/v1/ping", 400),
+            ("GET", "/login", 400),
+            ("GET", "/activate", 400),
+            ("GET", f"/w/{WORKSPACE.id}", 400),
+            ("GET", "/login/github/callback?state=x&code=y", 400),
+            ("GET", "/visit?app=x&to=/", 400),
+            ("GET", "/nowhere", 404),
+            ("GET", f"{API_PREFIX}/v1/nowhere", 404),
+        ):
+            answer = await client.request(method, path, headers={"Host": host})
+            assert answer.status_code == status, (path, answer.text)
+            assert not answer.headers["content-type"].startswith("text/plain"), path
+
+
+@pytest.mark.parametrize("host", ["x", "x:", "x:8080", "[::1]:80", "a_b.example", ""])
+async def test_a_host_header_may_be_any_address(tmp_path: Path, host: str) -> None:
+    async with client_for(make_app(tmp_path)) as client:
+        assert (await client.get(f"{API_PREFIX}/v1/ping", headers={"Host": host})).status_code == 200
+
+
 async def test_a_slash_at_the_end_is_no_redirect(tmp_path: Path) -> None:
     async with client_for(make_app(tmp_path)) as client:
         assert (await client.get(f"{API_PREFIX}/v1/ping/")).status_code == 200
