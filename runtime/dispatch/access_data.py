@@ -8,8 +8,8 @@ the old open keeps it. The app may write to its copy; nobody else reads that, an
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -45,6 +45,9 @@ _PATIENCE_SECONDS = 3.0
 _KEPT_GENERATIONS = 2
 _MOST_NAMED = 3
 
+_Copied = UUID | tuple[UUID, str]
+"""What a copy is made for: an app's run, or a workspace's profile."""
+
 
 class AccessData:
     """Gives each run its data, and keeps the copies of apps fresh."""
@@ -55,9 +58,9 @@ class AccessData:
         self._database = database
         self._runs = state_dir / "runs"
         self._data = state_dir / "data"
-        self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[_Copied, asyncio.Lock] = WeakValueDictionary()
         self._renewing: set[asyncio.Task[None]] = set()
-        self._waiting: set[tuple[UUID, str]] = set()
+        self._waiting: set[_Copied] = set()
         self._is_closing = asyncio.Event()
 
     async def place_of(self, run: Run, job_type: JobType) -> DataPlace:
@@ -77,8 +80,7 @@ class AccessData:
     @asynccontextmanager
     async def undisturbed(self, run_id: UUID) -> AsyncIterator[None]:
         """Nothing is copied into the run's place meanwhile."""
-        lock = self._locks.setdefault(run_id, asyncio.Lock())
-        async with lock:
+        async with self._lock(run_id):
             yield
 
     async def lay(self, run: Run, place: DataPlace, report: Callable[[str], None]) -> Path:
@@ -126,23 +128,39 @@ class AccessData:
             await asyncio.to_thread(remove_tree, scratch)
         return since
 
-    def settled(self, run: Run) -> None:
+    def settled(self, run: Run) -> "asyncio.Task[None]":
         """A run has ended: in the background, renew the copies of all apps that show what it may have written."""
-        self._in_background(self._renew_showing(run))
+        return self._in_background(self._renew_showing(run))
 
     def taken_up(self, run: Run) -> None:
-        """An app of an earlier daemon goes on: in the background, renew its copy; a renewal may have died with it."""
+        """An app of an earlier daemon goes on: in the background, renew its copy; a renewal may have been left out."""
         self._in_background(self._renew_taken_up(run))
 
     async def close(self) -> None:
-        """Return when no copy is being made."""
+        """Begin no more copies, and return when none is being made; the next daemon renews those of apps."""
         self._is_closing.set()
         await asyncio.gather(*self._renewing, return_exceptions=True)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    def _in_background(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._renewing.add(task)
         task.add_done_callback(self._renewing.discard)
+        return task
+
+    def _lock(self, copied: _Copied) -> asyncio.Lock:
+        return self._locks.setdefault(copied, asyncio.Lock())
+
+    @contextmanager
+    def _waiting_for(self, copied: _Copied) -> Iterator[bool]:
+        """Wait meanwhile to make a copy; False where another waits already, whose copy will do for both."""
+        if copied in self._waiting:
+            yield False
+            return
+        self._waiting.add(copied)
+        try:
+            yield True
+        finally:
+            self._waiting.discard(copied)
 
     def _copies(self, run_id: UUID) -> Path:
         return self._runs / str(run_id) / "data"
@@ -159,30 +177,29 @@ class AccessData:
 
     async def _keep_whole(self, ended: Run) -> None:
         """After a batch run, keep a copy for apps that begin while the next one writes; if there may be any."""
-        place = DataPlace(profile=ended.profile)
+        place, key = DataPlace(profile=ended.profile), (ended.workspace_id, ended.profile)
         try:
-            if not self._whole.is_kept or not await self._may_be_shown(ended) or not await self._is_time(ended):
+            if not self._whole.is_kept or not await self._may_be_shown(ended):
                 return
-            directories = await asyncio.to_thread(self.directories, ended.workspace_id, place)
-            parts = [Part(name, source) for name, source in zip(PARTS, directories, strict=True)]
-            await self._whole.keep(ended.workspace_id, ended.profile, parts, self._clock())
+            async with AsyncExitStack() as turn:
+                with self._waiting_for(key) as is_first:
+                    if not is_first:
+                        return
+                    await turn.enter_async_context(self._lock(key))
+                    await self._rest(key)
+                if self._is_closing.is_set():
+                    return
+                directories = await asyncio.to_thread(self.directories, ended.workspace_id, place)
+                parts = [Part(name, source) for name, source in zip(PARTS, directories, strict=True)]
+                await self._whole.keep(ended.workspace_id, ended.profile, parts, self._clock())
         except (JobRuntimeError, OSError) as error:
             log.warning("no whole copy of the data was kept", **_which(ended), error=str(error))
 
-    async def _is_time(self, ended: Run) -> bool:
-        """Wait until the next whole copy may be taken; False if another run's end waits for it, or the daemon ends."""
-        key = (ended.workspace_id, ended.profile)
-        if key in self._waiting:
-            return False
-        self._waiting.add(key)
-        try:
-            while seconds := self._whole.rest_seconds(*key):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._is_closing.wait(), seconds)
-                    return False
-        finally:
-            self._waiting.discard(key)
-        return True
+    async def _rest(self, key: tuple[UUID, str]) -> None:
+        """Wait until the next whole copy may be taken, or the daemon ends."""
+        while not self._is_closing.is_set() and (seconds := self._whole.rest_seconds(*key)):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_closing.wait(), seconds)
 
     async def _may_be_shown(self, ended: Run) -> bool:
         """Whether the workspace has an app that shows copies of the data of a run's profile."""
@@ -226,10 +243,16 @@ class AccessData:
     async def _renew_one(self, run: Run, place: DataPlace) -> None:
         """Renew an app's copy if it has one; what goes wrong is logged, and keeps no other app from its data."""
         into = self._copies(run.id)
+        if place.kind != "copy":
+            return
         try:
-            async with self.undisturbed(run.id):
-                if place.kind != "copy" or not (into / CURRENT).is_symlink():
-                    return  # it has none, or has not begun and will have all there is then
+            async with AsyncExitStack() as turn:
+                with self._waiting_for(run.id) as is_first:
+                    if not is_first:
+                        return
+                    await turn.enter_async_context(self.undisturbed(run.id))
+                if self._is_closing.is_set() or not (into / CURRENT).is_symlink():
+                    return  # the latter has not begun, and will have all there is then
                 _, lost = await asyncio.to_thread(self._renew, into, run.workspace_id, place)
         except (JobRuntimeError, OSError) as error:
             log.warning("an app's data could not be renewed", **_which(run), error=str(error))

@@ -1,10 +1,13 @@
 """Apps and the data of batch runs: copies, generations, and the workspace's word on them."""
 
 import asyncio
+import itertools
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from structlog.testing import capture_logs
@@ -77,8 +80,7 @@ async def _settled(house: House, access: AccessData, text: str) -> None:
     access.directories(house.workspace_id, PROD)
     _write(house, text)
     run = await house.end(await house.launch(LOAD))
-    access.settled(run)
-    await access.close()
+    await access.settled(run)
 
 
 async def test_an_app_that_is_open_shows_what_the_next_load_writes(house: House) -> None:
@@ -221,12 +223,86 @@ async def test_where_a_runs_place_is_cleared_no_copy_comes_to_lie(house: House) 
     access = await _ready(house)
     board, place = await _open(house, access)
     async with access.undisturbed(board.id):
-        access.settled(await house.end(await house.launch(LOAD)))
+        renewal = access.settled(await house.end(await house.launch(LOAD)))
         await asyncio.sleep(0.05)
         assert not place.with_name("data.new").exists()
         remove_tree(place.parent)
-    await access.close()
+    await renewal
     assert not place.parent.exists()
+
+
+class Held:
+    """Counts copies for apps, the next of which does not begin to read before it may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.may_read = threading.Event(), threading.Event()
+        self.copies = 0
+        monkeypatch.setattr(access_data, "take_snapshot", self.take)
+
+    def take(self, source: Path, into: Path, *, patience_seconds: float) -> LeftOut:
+        self.copies += source.name == "local"
+        self.begun.set()
+        assert self.may_read.wait(SECONDS)
+        return take_snapshot(source, into, patience_seconds=patience_seconds)
+
+
+async def _asked_by_many(house: House, access: AccessData) -> list[asyncio.Task[None]]:
+    """What four batch runs ask for that end while a copy is made; returns once three of them ask no more."""
+    ended = [await house.end(await house.launch(LOAD)) for _ in range(4)]
+    asked = [access.settled(run) for run in ended]
+    async with asyncio.timeout(SECONDS):
+        for done in itertools.islice(asyncio.as_completed(asked), 3):
+            await done
+    return asked
+
+
+async def test_of_the_renewals_that_many_ends_ask_for_at_once_one_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = await _ready(house)
+    await _open(house, access)
+    held = Held(monkeypatch)
+    first = access.settled(await house.end(await house.launch(LOAD)))
+    assert await asyncio.to_thread(held.begun.wait, SECONDS)
+    asked = await _asked_by_many(house, access)
+    held.may_read.set()
+    await asyncio.gather(first, *asked)
+    assert held.copies == 2
+
+
+async def test_a_daemon_that_ends_begins_no_more_copies(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = await _ready(house)
+    await _open(house, access)
+    await _open(house, access, OTHER)
+    held = Held(monkeypatch)
+    access.settled(await house.end(await house.launch(LOAD)))
+    assert await asyncio.to_thread(held.begun.wait, SECONDS)
+    closing = asyncio.create_task(access.close())
+    await asyncio.sleep(0)
+    held.may_read.set()
+    await closing
+    assert held.copies == 1
+
+
+async def test_of_the_whole_copies_that_many_ends_ask_for_at_once_one_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = await _ready(house, 1024 * 1024)
+    begun, may_end, kept = asyncio.Event(), asyncio.Event(), list[UUID]()
+
+    async def keep(_: object, workspace_id: UUID, *__: object) -> bool:
+        kept.append(workspace_id)
+        begun.set()
+        await may_end.wait()
+        return True
+
+    monkeypatch.setattr(LastWhole, "keep", keep)
+    first = access.settled(await house.end(await house.launch(LOAD)))
+    await begun.wait()
+    asked = await _asked_by_many(house, access)
+    may_end.set()
+    await asyncio.gather(first, *asked)
+    assert kept == [house.workspace_id] * 2
 
 
 @asynccontextmanager
@@ -356,7 +432,10 @@ async def test_a_copy_that_took_long_is_not_taken_again_at_once(house: House, mo
     monkeypatch.setattr(last_whole, "_QUICK_SECONDS", 0.0)
     monkeypatch.setattr(last_whole, "_RESTS", 1_000_000)
     await _settled(house, access, "one")
-    await _settled(house, access, "two")
+    _write(house, "two")
+    keeping = access.settled(await house.end(await house.launch(LOAD)))
+    await access.close()
+    assert keeping.done()
     kept = house.folder / "whole" / str(house.workspace_id) / "prod" / "local" / "rows.txt"
     assert kept.read_text() == "one"
 
