@@ -17,6 +17,7 @@ from runtime.domain.model import Frozen, Instant, ProfileName
 from runtime.domain.refs import job_label, split_job_ref
 from runtime.domain.triggers import TIMED_TYPES, default_trigger, parse_trigger
 from runtime.errors import InvalidError
+from runtime.sizes import bytes_text
 
 JobType = Literal["batch", "interactive", "stream"]
 RefreshPolicy = Literal["always", "auto", "block"]
@@ -25,6 +26,8 @@ MANIFEST_ENGINES = (1, 2)
 DEFAULT_TIMEOUT_SECONDS = 120 * 60.0
 """For batch jobs that declare none (semantics S2)."""
 DEFAULT_GRACE_SECONDS = 30.0
+MOST_DEFINITION_BYTES = 64 * 1024
+"""As JSON; a list of jobs holds them all."""
 _LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -134,6 +137,12 @@ def normalise_definition(raw: Mapping[str, Any], engine_version: int) -> JobDefi
         InvalidError: the engine is unknown, or the definition is not usable; the message names job and field.
     """
     definition = read_definition(raw, engine_version)
+    if len(json.dumps(raw)) > MOST_DEFINITION_BYTES:
+        raise InvalidError(
+            f"job `{_ref_of(raw)}`: its definition takes more than {bytes_text(MOST_DEFINITION_BYTES)}",
+            code="job_definition",
+            hint="shorten its description",
+        )
     _check(definition)
     return definition
 

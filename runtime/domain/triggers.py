@@ -28,6 +28,8 @@ TriggerType = Literal[
 TRIGGER_TYPES: tuple[TriggerType, ...] = get_args(TriggerType)
 TIMED_TYPES: tuple[TriggerType, ...] = ("schedule", "every")
 JOB_TYPE_SELECTORS = ("batch", "interactive", "stream", "job")
+MOST_CHARACTERS = 500
+"""Of a trigger: what reads cron expressions takes the square of their length."""
 MINIMUM_PERIOD_SECONDS = 60.0
 MAXIMUM_PERIOD_SECONDS = 100 * 366 * 86400.0
 """A century: beyond that the arithmetic of dates gives up."""
@@ -69,8 +71,10 @@ def parse_trigger(text: str) -> Trigger:
     """Parse a declared trigger; one that was parsed lately is remembered.
 
     Raises:
-        InvalidError: unknown type, or an expression its type does not accept.
+        InvalidError: unknown type, an expression its type does not accept, or one that is too long.
     """
+    if len(text) > MOST_CHARACTERS:
+        raise _refuse(f"{text[:40]}...", f"it has more than {MOST_CHARACTERS} characters")
     kind, colon, expression = text.partition(":")
     if not colon:
         raise _refuse(text, "write it as `type:expression`")

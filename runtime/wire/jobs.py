@@ -1,14 +1,20 @@
 """Jobs, which the contract calls scripts: their definitions, versions, and triggering them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from runtime.wire.model import Flag, Instant, Page, WholeNumber, WireModel
+from pydantic import Field, StringConstraints
+
+from runtime.wire.model import MOST_JOBS_AT_ONCE, Flag, Instant, Name, Page, WholeNumber, WireModel
 from runtime.wire.runs import RunResponse
 
 JobType = Literal["batch", "interactive", "stream"]
 DASHBOARD_JOB_REF = "jobs.workspace.dashboard"
 """The job that serves a workspace's dashboard, which the SDK adds to every `__deployment__` manifest."""
+
+# Every selector is held against every job's triggers.
+_MOST_SELECTORS = 1000
+_Selector = Annotated[str, StringConstraints(max_length=500)]
 
 ArchivedFilter = Literal["all", "true", "false"]
 TriggeredStatus = Literal[
@@ -110,8 +116,8 @@ class CreateScriptRequest(WireModel):
 class TriggerJobsRequest(WireModel):
     """Starts the jobs that selectors match and those named; at least one of the two lists is needed."""
 
-    selectors: list[str] | None = None
-    job_refs: list[str] | None = None
+    selectors: Annotated[list[_Selector], Field(max_length=_MOST_SELECTORS)] | None = None
+    job_refs: Annotated[list[Name], Field(max_length=MOST_JOBS_AT_ONCE)] | None = None
     profile: str | None = None
     refresh: Flag = False
     dry_run: Flag = False

@@ -8,7 +8,7 @@ and daemons understand each other. Times carry their offset.
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 Item = TypeVar("Item")
 
@@ -25,8 +25,17 @@ def _refuse_number(value: object) -> object:
     return value
 
 
+def _require_plausible(value: datetime) -> datetime:
+    if not 1971 <= value.year < 2400:
+        raise ValueError("the time is not between 1971 and 2400")
+    return value
+
+
 Instant = Annotated[datetime, BeforeValidator(_refuse_number), AfterValidator(_require_offset)]
 """A point in time, ISO 8601 with an offset."""
+
+PlausibleTime = Annotated[Instant, AfterValidator(_require_plausible)]
+"""A point in time at which something can have happened."""
 
 Flag = Annotated[bool, Field(strict=True)]
 """What a request says yes or no to: `true` or `false` and no word or number that may mean it."""
@@ -37,6 +46,13 @@ WholeNumber = Annotated[int, Field(strict=True)]
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1, strict=True)]
 """A number of things, as large as the store can hold."""
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+"""What a request calls something that is shown in lists."""
+
+MOST_JOBS_AT_ONCE = 10_000
+"""Named in one request."""
 
 
 class WireModel(BaseModel):

@@ -1,13 +1,18 @@
 """Runs: their state, starting one and cancelling."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from runtime.wire.model import Count, Flag, Instant, WireModel
+from pydantic import Field
+
+from runtime.wire.model import MOST_JOBS_AT_ONCE, Count, Flag, Instant, Name, PlausibleTime, WireModel
 
 RunStatus = Literal["pending", "starting", "running", "cancelling", "completed", "failed", "cancelled", "skipped"]
 FINAL_RUN_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "skipped"})
 RunStatusFilter = Literal["succeeded", "failed", "cancelled", "other"]
+_MOST_NAMED = 100
+_Names = Annotated[tuple[Name, ...], Field(max_length=_MOST_NAMED)]
+
 RunMode = Literal["always", "when_not_running"]
 
 
@@ -31,7 +36,17 @@ class PipelineRunSummaryResponse(WireModel):
 
 
 class UpsertPipelineRunSummaryRequest(PipelineRunSummaryResponse):
-    """Attaches or replaces the summary of one pipeline on a run."""
+    """Attaches or replaces the summary of one pipeline on a run, of a size that suits lists of runs."""
+
+    pipeline_name: Name
+    dataset_name: Name | None = None
+    destination_name: Name | None = None
+    finished_at: PlausibleTime | None = None
+    started_at: PlausibleTime | None = None
+    status: Name | None = None
+    transaction_id: Name | None = None
+    rows_by_table: Annotated[dict[Name, Count], Field(max_length=_MOST_NAMED)] | None = None
+    schema_changes: Annotated[dict[Name, _Names], Field(max_length=_MOST_NAMED)] | None = None
 
 
 class RunResponse(WireModel):
@@ -85,7 +100,7 @@ class CreateRunRequest(WireModel):
 class BulkCancelRequest(WireModel):
     """Cancels the newest active run of each job; a dry run only says which."""
 
-    job_refs: list[str]
+    job_refs: Annotated[list[Name], Field(max_length=MOST_JOBS_AT_ONCE)]
     dry_run: Flag = False
 
 

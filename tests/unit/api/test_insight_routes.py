@@ -228,6 +228,44 @@ async def test_a_summary_is_attached_by_owners_only(stand: Stand) -> None:
     assert [summary.pipeline_name for summary in stand.summaries.attached] == ["fruits"]
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"started_at": "0001-01-01T00:00:00+14:00"},
+        {"finished_at": "9999-12-31T23:59:59-14:00"},
+        {"dataset_name": "x" * 1000},
+        {"rows_by_table": {f"table_{number}": 1 for number in range(101)}},
+        {"schema_changes": {"fruits": ["column"] * 101}},
+    ],
+)
+async def test_a_summary_that_no_list_of_runs_could_show_is_refused(stand: Stand, field: dict[str, Any]) -> None:
+    """Else every list with that run in it would fail, or be too long to read."""
+    url = f"{API_PREFIX}/v1/internal/job-run-pipeline-summaries/{WORKSPACE.id}/{UUID(int=4)}"
+    async with client_for(stand.app, token="owner") as owner:
+        answer = await owner.put(url, json={"pipeline_name": "fruits", **field})
+    assert answer.status_code == 400, answer.text
+    assert next(iter(field)) in answer.text
+    assert stand.summaries.attached == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("scripts/trigger", {"selectors": ["tag:a"] * 1001}),
+        ("scripts/trigger", {"selectors": ["*a" * 300]}),
+        ("scripts/trigger", {"job_refs": ["jobs.shop.load"] * 10_001}),
+        ("runs/cancel", {"job_refs": ["x" * 301]}),
+    ],
+)
+async def test_a_request_that_names_more_than_anybody_means_is_refused(
+    stand: Stand, path: str, body: dict[str, Any]
+) -> None:
+    """Each name is held against each job, while all others wait."""
+    async with client_for(stand.app, token="owner") as owner:
+        answer = await owner.post(f"{W}/{path}", json=body)
+    assert answer.status_code == 400, answer.text
+
+
 async def test_health_is_public_and_metrics_are_not(tmp_path: Path) -> None:
     stand = Stand(tmp_path, metrics=MetricsSettings(token=SecretStr("let-me-see")))
     async with client_for(stand.app) as nobody:
