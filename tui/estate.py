@@ -59,10 +59,14 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Changed:
-    """What has changed: the jobs and runs concerned, and whether versions or the workspace have."""
+    """What has changed: the jobs and runs concerned, and whether versions or the workspace have.
+
+    Attributes:
+        runs: Each as it is now, also where the estate has no room for it; None for one that is deleted.
+    """
 
     jobs: frozenset[UUID] = frozenset()
-    runs: frozenset[UUID] = frozenset()
+    runs: Mapping[UUID, DetailedRunResponse | None] = field(default_factory=dict)
     packages: bool = False
     everything: bool = False
 
@@ -108,17 +112,17 @@ class Estate:
     def apply(self, events: Iterable[ChangeEvent]) -> Changed:
         """Take changes in; the answer says what to draw anew."""
         jobs: set[UUID] = set()
-        runs: set[UUID] = set()
+        runs: dict[UUID, DetailedRunResponse | None] = {}
         packages = False
         for event in events:
             if event.run is not None:
                 self._keep(event.run)
-                runs.add(event.id)
+                runs[event.id] = event.run
                 jobs.add(event.run.script.id)
                 self._remember_last(event.run)
             elif event.kind == "run":
                 self._forget(event.id)
-                runs.add(event.id)
+                runs[event.id] = None
             elif event.kind == "script":
                 jobs.add(event.id)
                 if event.script is not None:
@@ -128,7 +132,7 @@ class Estate:
             elif event.workspace is not None:
                 self.workspace = event.workspace
             packages = packages or event.kind in ("deployment", "configuration", "workspace")
-        return Changed(frozenset(jobs), frozenset(runs), packages)
+        return Changed(frozenset(jobs), runs, packages)
 
     @property
     def recent(self) -> list[DetailedRunResponse]:

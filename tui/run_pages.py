@@ -21,6 +21,8 @@ class RunPages:
         wanted: The question: `status` and `script_id` as the API takes them, and `start`, which bounds the answer.
         since: All that is wanted and was created then or later is here; None where all is that there is.
         total: How many there are in all; None until a page has said so.
+        unsure: Runs that went on when they were last heard of, and that the workspace's newest no longer hold:
+            they have ended or are gone, which only the daemon can tell.
     """
 
     def __init__(self, estate: Estate, **wanted: str) -> None:
@@ -28,6 +30,7 @@ class RunPages:
         self.runs: dict[UUID, Run] = {}
         self.since: datetime | None = None
         self.total: int | None = None
+        self.unsure: set[UUID] = set()
         self._current_until: datetime | None = None
         self._jobs: dict[tuple[UUID, str | None, datetime], ScriptResponse] = {}
         self.renew(estate)
@@ -65,6 +68,7 @@ class RunPages:
     def put(self, run_id: UUID, run: Run | None) -> None:
         """A run has changed, or is gone."""
         is_here = run_id in self.runs
+        self.unsure.discard(run_id)
         if run is not None and self._current_until is not None:
             self._current_until = max(run.date_added, self._current_until)
         if run is None or not self._wants(run):
@@ -82,14 +86,17 @@ class RunPages:
         if since is not None and (self._current_until is None or self._current_until < since):
             # Nothing is here yet, or so much has come since that there would be a gap.
             self.runs, self.since, self.total = {}, since, None
+            self.unsure.clear()
         elif since is None:
             self.since = None
         for run in list(self.runs.values()):
             known = estate.runs.get(run.id)
             if known is run:
                 continue
-            if known is not None or since is None or run.date_added >= since or run.status not in FINAL_RUN_STATUSES:
+            if known is not None or since is None or run.date_added >= since:
                 self.put(run.id, known)
+            elif run.status not in FINAL_RUN_STATUSES:
+                self.unsure.add(run.id)
         for run in recent:
             if self.runs.get(run.id) is not run:
                 self.put(run.id, run)

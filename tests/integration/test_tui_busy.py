@@ -176,3 +176,21 @@ async def test_the_status_that_is_asked_for_stands_beside_the_filter(served: Ser
         await person.press("S")
         await person.reads("1 run, running")
         assert names(person, "runs") == ["stream 1"]
+
+
+async def test_a_run_that_ended_while_nobody_looked_is_asked_for_once_the_workspace_has_no_room_for_it(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sitting_at(tui_for(served)) as person:
+        await person.goes_to("3", "shop.busy")
+        await person.press("S", "S", "S", "S", "S", "S", "S")
+        await person.until(lambda: names(person, "runs") == ["stream 1"], "what runs is listed")
+        (stream,) = person.app.screen.query_one("#runs", Listing).rows
+        ended = stream.model_copy(update={"status": "completed"})
+        monkeypatch.setattr(person.app.place.client, "run", lambda _workspace_id, _run_id: ended)
+        await person.press("1")
+        del person.app.estate.runs[stream.id]
+        await person.press("3")
+        await person.until(lambda: not names(person, "runs"), "it is known to have ended")
+        await person.press("S")
+        await person.until(lambda: len(names(person, "runs")) > FIRST_RUNS, "all runs are listed")

@@ -117,8 +117,7 @@ class DataScreen(Page):
 
     def _ended(self, changed: Changed) -> bool:
         """Whether a run has ended: it may have run a pipeline that it never ran before."""
-        ended = (self.estate.runs.get(run_id) for run_id in changed.runs)
-        return any(run is not None and run.status in FINAL_RUN_STATUSES for run in ended)
+        return any(run is not None and run.status in FINAL_RUN_STATUSES for run in changed.runs.values())
 
     @property
     def _client(self) -> PipelineClient:

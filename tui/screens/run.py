@@ -87,8 +87,8 @@ class RunScreen(Page):
 
     def changed(self, changed: Changed) -> None:
         """Show the run as it is."""
-        run = self.estate.runs.get(self._run_id)
-        if run is not None and (changed.everything or self._run_id in changed.runs):
+        run = self.estate.runs.get(self._run_id) if changed.everything else changed.runs.get(self._run_id)
+        if run is not None:
             self._take(run)
         if self._run is not None and changed.runs:
             self._show_near()

@@ -19,7 +19,7 @@ from tui import actions
 from tui.estate import Changed, Estate, newest_first
 from tui.filters import is_meant, parts_of
 from tui.run_pages import RunPages
-from tui.screens.page import Page
+from tui.screens.page import Page, or_none
 from tui.screens.run_columns import run_columns
 from tui.widgets.listing import Listing
 from tui.widgets.timeline import Timeline
@@ -87,9 +87,10 @@ class RunsScreen(Page):
         for pages in self._all_pages():
             if changed.everything:
                 pages.renew(self.estate)
-            for run_id in changed.runs:
-                pages.put(run_id, self.estate.runs.get(run_id))
+            for run_id, run in changed.runs.items():
+                pages.put(run_id, run)
         if changed.everything:
+            self._make_sure()
             self._understand()
             if self.estate.is_loaded and self._pages.total is None and not self._pages.is_complete:
                 self._ask(self._pages, PAGE)
@@ -183,6 +184,24 @@ class RunsScreen(Page):
 
         group = "drawn" if pages is self._drawn else "named" if pages is self._of_named else "more"
         self.fetch(lambda: place.console.runs(limit, offset, **pages.wanted), take, group=group)
+
+    def _make_sure(self) -> None:
+        """Ask for each run that may have ended unseen."""
+        unsure = frozenset().union(*(pages.unsure for pages in self._all_pages()))
+        if not unsure:
+            return
+        place = self.place
+
+        def ask() -> dict[UUID, Run | None]:
+            return {one: or_none(lambda one=one: place.client.run(place.workspace_id, one)) for one in unsure}  # type: ignore[misc]
+
+        def take(told: dict[UUID, Run | None]) -> None:
+            for pages in self._all_pages():
+                for run_id in pages.unsure & told.keys():
+                    pages.put(run_id, told[run_id])
+            self._show_runs()
+
+        self.fetch(ask, take, group="unsure")
 
     def _go_on(self, pages: RunPages) -> None:
         """Ask for yet another page while that is wanted."""

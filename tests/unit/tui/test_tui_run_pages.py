@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+from runtime.wire.events import ChangeEvent
 from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
 from tests.factories import NOW
 from tests.unit.tui.test_tui_estate import changed, make_estate, make_response, make_script
@@ -89,15 +90,42 @@ def test_pages_begin_anew_where_there_would_be_a_gap() -> None:
     assert not pages.is_complete
 
 
-def test_a_run_that_went_on_when_it_was_listed_and_is_known_no_more_is_not_listed_as_if_it_did() -> None:
+def test_a_run_that_went_on_when_it_was_listed_and_is_known_no_more_is_asked_for_anew() -> None:
+    """It has ended, or is gone; until that is known it stays, and so does the count."""
     going = make_response(SCRIPT, 350, status="running")
     runs = [going if run.number == 350 else run for run in RUNS]
     estate = estate_of(RUNS[:500])
     pages = RunPages(estate)
     pages.take(page(runs, pages.offset))
-    assert going.id in pages.runs
+    assert not pages.unsure
     pages.renew(estate)
-    assert going.id not in pages.runs
+    assert pages.unsure == {going.id}
+    assert pages.runs[going.id] == going
+    ended = going.model_copy(update={"status": "completed"})
+    pages.put(going.id, ended)
+    assert not pages.unsure
+    assert pages.runs[going.id] is ended
+    assert pages.count == 1000
+
+
+def test_a_run_that_ends_stays_listed_though_so_much_began_at_once_that_the_workspace_has_no_room_for_it() -> None:
+    going = make_response(SCRIPT, 300, status="running")
+    estate = estate_of([*RUNS[:500], going])
+    pages = RunPages(estate)
+    pages.take(page([going if run.number == 300 else run for run in RUNS], 480, 1000))
+    assert pages.is_complete
+    ended = going.model_copy(update={"status": "completed"})
+    new = [make_response(SCRIPT, number) for number in range(1001, 1001 + KEPT_RUNS)]
+    for run_id, run in estate.apply([changed(run) for run in (ended, *new)]).runs.items():
+        pages.put(run_id, run)
+    assert ended.id not in estate.runs
+    assert pages.runs[ended.id] == ended
+    assert numbers(pages) == list(range(1000 + KEPT_RUNS, 0, -1))
+
+
+def test_what_is_deleted_is_told_as_gone() -> None:
+    estate = estate_of(RUNS[:500])
+    assert estate.apply([ChangeEvent(kind="run", id=RUNS[0].id, deleted=True)]).runs == {RUNS[0].id: None}
 
 
 def test_runs_of_some_hours_are_complete_once_those_are_at_hand() -> None:
