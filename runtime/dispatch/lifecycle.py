@@ -258,7 +258,7 @@ class Lifecycle:
             exiting = group.create_task(self._runner.wait(process))
             _, row = await self._read(run.id)
             recording: asyncio.Task[LiveRun] | None = None
-            asked_at = row.stop_at
+            asked_at = _asked_at(row)
             if row.stop_reason is None:
                 ending = None
                 if is_app(definition):
@@ -271,9 +271,8 @@ class Lifecycle:
                 recorded = partial(self._record_stop, run.id, ending)
                 recording = group.create_task(patiently(recorded, run_id=str(run.id)))
                 await asyncio.wait({recording}, timeout=_RECORD_SECONDS)
-                # An app that is replaced has been asked to end long before it is to, when its successor answers.
-                if recording.done() and ending is None:
-                    asked_at = recording.result().stop_at
+                if recording.done():
+                    asked_at = _asked_at(recording.result())
             patience_until = (asked_at or self._clock()) + timedelta(seconds=definition.grace_seconds)
             await self._ask_to_end(process, exiting, patience_until)
             await self._first_of(exiting, None, patience_until)
@@ -402,6 +401,15 @@ class Lifecycle:
 
     async def _say(self, run_id: UUID, line: str) -> None:
         await self._writer.append(run_id, "setup", line.splitlines())
+
+
+def _asked_at(row: LiveRun) -> datetime | None:
+    """Since when a run's grace counts; None: since it is asked.
+
+    An app that newer code replaces has been told so long before it is to end, which is when its successor answers, or
+    when somebody cancels it.
+    """
+    return None if row.stop_reason == "replaced" else row.stop_at
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -281,6 +281,54 @@ async def test_an_app_in_use_that_newer_code_replaces_goes_first_where_there_is_
     await executor.close()
 
 
+async def _ends_within_its_grace(stage: Stage, run: Run) -> None:
+    """It takes its time after the signal, and is not killed."""
+    process = stage.runner.processes[run.id]
+    async with asyncio.timeout(SECONDS):
+        while not process.signals:  # noqa: ASYNC110 - a list announces nothing
+            await asyncio.sleep(0.01)
+    process.exit_code.set_result(0)
+    await stage.until_final(run)
+    assert process.signals == ["TERM"]
+
+
+@asynccontextmanager
+async def _waiting_for_a_successor(stage: Stage) -> AsyncIterator[tuple[Executor, Run]]:
+    """An app in use that newer code replaces, whose successor takes longer than the app's grace."""
+    stage.runner.exit_at_release, stage.runner.exit_on_term = None, None
+    await stage.house.deploy(BOARD)
+    executor = stage.executor()
+    await executor.start()
+    board = await stage.house.launch(BOARD_REF)
+    async with answering(stage, board):
+        await until(stage, board, "running")
+        with stage.apps.using(board.id):
+            stage.preparation.hold.clear()
+            await stage.house.upload_code({"shop.py": b"# newer\n"})
+            await stage.house.deploy(BOARD)
+            stage.house.clock.pass_seconds(60)
+            yield executor, board
+    stage.preparation.hold.set()
+
+
+async def test_an_app_that_is_cancelled_while_it_waits_for_its_successor_has_its_grace(stage: Stage) -> None:
+    """Semantics S2."""
+    async with _waiting_for_a_successor(stage) as (executor, board):
+        await stage.house.runs.cancel(stage.house.principal, board.workspace_id, board.id)
+        await _ends_within_its_grace(stage, board)
+        await executor.close()
+
+
+async def test_an_app_that_a_daemon_finds_waiting_for_its_successor_has_its_grace(stage: Stage) -> None:
+    """Semantics S2."""
+    async with _waiting_for_a_successor(stage) as (first, board):
+        await first.close()
+        second = stage.executor()
+        await second.start()
+        await _ends_within_its_grace(stage, board)
+        await second.close()
+
+
 async def test_any_status_makes_an_app_ready_on_the_machines_network_too(stage: Stage, executor: Executor) -> None:
     """Semantics S4."""
     stage.runner.exit_at_release = None
