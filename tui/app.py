@@ -112,6 +112,8 @@ class RuntimeTui(App[None]):
     # --- what is current
 
     def _drain(self) -> None:
+        if not self.is_running:  # screens are being taken apart
+            return
         news = self.feed.take()
         changes: list[ChangeEvent] = []
         for one in news:

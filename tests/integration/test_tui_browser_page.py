@@ -13,8 +13,10 @@ from runtime.wire.console_client import ConsoleClient
 from runtime.wire.endpoint import parse_endpoint
 from tests.console_store import END, serve_console
 from tests.served_estate import ServedEstate
-from tests.tui_pilot import Person
+from tests.tui_pilot import Person, sitting_at, tui_for
+from tui.app import RuntimeTui
 from tui.browser_page import BrowserPage
+from tui.estate import Histories
 from tui.place import Place
 from tui.screens.job import JobScreen
 from tui.widgets.listing import Listing
@@ -67,6 +69,19 @@ async def test_a_link_to_a_job_fills_all_of_its_tabs(served: ServedEstate, let_l
         await person.until(lambda: rows(person, "run-list"), "the runs are listed")
         await person.until(lambda: rows(person, "spans"), "the intervals are listed")
         await person.until(lambda: rows(person, "version-list"), "the versions are listed")
+
+
+async def test_what_the_daemon_tells_while_the_interface_closes_is_not_shown(served: ServedEstate) -> None:
+    """By then screens are being taken apart."""
+
+    class ToldToTheEnd(RuntimeTui):
+        async def _close_all(self) -> None:
+            await super()._close_all()
+            self.feed.take = lambda: [Histories([])]  # type: ignore[method-assign]
+            self._drain()
+
+    async with sitting_at(tui_for(served, kind=ToldToTheEnd)) as person:
+        await person.goes_to("2", "shop.load")
 
 
 async def test_a_link_to_a_run_opens_its_log(served: ServedEstate) -> None:
