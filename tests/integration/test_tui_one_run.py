@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from runtime.wire.run_details import ListRunsResponse
+from runtime.wire.failures import MissingError
+from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
 from tests.console_store import LONG_LOG, serve_console
 from tests.served_estate import ServedEstate
-from tests.tui_pilot import open_failed, sitting_at, tui_for
-from tui.screens.run import RunScreen
+from tests.tui_pilot import Person, open_failed, sitting_at, tui_for
+from tui.screens.run import LOOK_SECONDS, RunScreen
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +77,69 @@ async def test_runs_that_a_run_has_started_are_found_however_old_they_are(
         await person.reads("shop.load #1")
         await person.press("d", "d")
         await person.reads(f"shop.report #{report.number}")
+
+
+def going(person: Person) -> DetailedRunResponse:
+    """The run that does not end."""
+    return next(run for run in person.app.estate.runs.values() if run.script.job_ref == "jobs.shop.stream")
+
+
+async def test_screens_of_runs_that_are_left_open_hold_nothing_up(served: ServedEstate) -> None:
+    """Whoever goes from run to run leaves many; only the one that is seen asks for its log."""
+    async with sitting_at(tui_for(served)) as person:
+        run = going(person)
+        for _ in range(8):
+            person.app.push_screen(RunScreen(run.id))
+            await person.reads("following")
+        await person.press("1")
+        await person.until(
+            lambda: not any(one.group == "tail" and one.is_running for one in person.app.workers), "none asks any more"
+        )
+        await person.press("2", "3")
+        await person.reads("Trigger")
+
+
+async def test_a_log_is_followed_again_when_its_run_is_seen_again(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the run is shown as it is by then, also where the workspace has no room for it any more."""
+    async with sitting_at(tui_for(served)) as person:
+        run = going(person)
+        person.app.push_screen(RunScreen(run.id))
+        await person.reads("following")
+        await person.press("2")
+        await person.reads("Schedule")
+        ended = run.model_copy(update={"status": "completed"})
+        monkeypatch.setattr(person.app.place.client, "run", lambda _workspace_id, _run_id: ended)
+        del person.app.estate.runs[run.id]
+        await person.press("1")
+        await person.reads("completed")
+        assert "following" not in person.shown.splitlines()[1]
+
+
+async def test_a_log_that_is_gone_is_asked_for_no_more(served: ServedEstate, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with sitting_at(tui_for(served)) as person:
+        asked: list[int] = []
+
+        class Gone:
+            def page(self, first_line: int, _lines: int) -> None:
+                asked.append(first_line)
+                raise MissingError("there is no such log", status=404)
+
+        monkeypatch.setattr(person.app.place, "log", lambda _run_id: Gone())
+        person.app.push_screen(RunScreen(going(person).id))
+        await person.until(lambda: asked, "the log is asked for")
+        await person.pilot.pause(6 * LOOK_SECONDS)
+        assert len(asked) == 1
+
+
+async def test_times_in_the_details_of_an_old_run_are_exact_when_that_is_wanted(served: ServedEstate) -> None:
+    async with sitting_at(tui_for(served)) as person:
+        run = next(run for run in person.app.estate.recent if run.status == "failed" and run.number == 21)
+        del person.app.estate.runs[run.id]
+        person.app.push_screen(RunScreen(run.id))
+        await person.press("d")
+        await person.reads("Created")
+        await person.until(lambda: " ago" in person.shown, "times are relative")
+        await person.press("t")
+        await person.until(lambda: " ago" not in person.shown, "times are exact")

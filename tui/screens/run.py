@@ -1,11 +1,9 @@
 """One run: its log, live, and everything that is known of it."""
 
 import io
-import time
 from typing import ClassVar
 from uuid import UUID
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -14,7 +12,7 @@ from textual.worker import get_current_worker
 
 from cli.output.jobs import short_ref
 from runtime.wire.environments import RunEnvironmentResponse
-from runtime.wire.failures import ApiError
+from runtime.wire.failures import ApiError, ForbiddenError, MissingError
 from runtime.wire.log_pages import LogPageResponse
 from runtime.wire.run_details import DetailedRunResponse
 from runtime.wire.runs import FINAL_RUN_STATUSES
@@ -32,6 +30,7 @@ from tui.wording import duration_text, reason_text, run_reference, run_state, ru
 
 LOOK_SECONDS = 0.25
 """How often a live log is looked at; what that costs does not depend on how fast it grows."""
+RETRY_SECONDS = 1.0
 
 
 class RunScreen(Page):
@@ -64,6 +63,9 @@ class RunScreen(Page):
         self._versions = ""
         self._environment: RunEnvironmentResponse | None = None
         self._has_asked_for_environment = False
+        self._known_lines = 0
+        self._is_looking = False
+        self._is_log_whole = False
 
     def content(self) -> ComposeResult:
         """Head, log, details."""
@@ -78,24 +80,32 @@ class RunScreen(Page):
                 yield Listing(run_columns(self), lambda run: run.id, empty="no run led here or followed", id="near")
 
     def on_mount(self) -> None:
-        """Ask for the run and the end of its log."""
+        """Look at the end of the log, now and then."""
         self.query_one("#search").display = False
         self.query_one("#lines").focus()
-        place, run_id = self.place, self._run_id
-        self.fetch(lambda: place.client.run(place.workspace_id, run_id), self._take, group="run")
-        self._tail()
+        self.set_interval(LOOK_SECONDS, self._look)
 
     def changed(self, changed: Changed) -> None:
-        """Show the run as it is."""
-        run = self.estate.runs.get(self._run_id) if changed.everything else changed.runs.get(self._run_id)
+        """Show the run as it is; it is asked for where the workspace has no room for it."""
+        place, run_id = self.place, self._run_id
+        run = self.estate.runs.get(run_id) if changed.everything else changed.runs.get(run_id)
         if run is not None:
             self._take(run)
+        elif changed.everything:
+            if self._run is None or self._run.status not in FINAL_RUN_STATUSES:
+                self.fetch(lambda: place.client.run(place.workspace_id, run_id), self._take, group="run")
+            self._show_head()
+            self._show_facts()
+        if changed.everything:
+            self._look()
         if self._run is not None and changed.runs:
             self._show_near()
 
     def tick(self) -> None:
-        """Its duration goes on."""
+        """Its duration goes on, and so do relative times."""
         self._show_head()
+        if self.query_one(TabbedContent).active == "details":
+            self._show_facts()
 
     # --- the run
 
@@ -156,25 +166,44 @@ class RunScreen(Page):
 
     # --- the log
 
-    @work(thread=True, group="tail", exclusive=True)
-    def _tail(self) -> None:
-        """Look at the end of the log until the run has ended and all of it is known."""
-        worker, log, view = get_current_worker(), self.place.log(self._run_id), self.query_one("#lines", LogView)
-        known = 0
-        while not worker.is_cancelled:
-            run = self._run
-            was_final = run is not None and run.status in FINAL_RUN_STATUSES
+    def _look(self) -> None:
+        """Look at the end of the log while the screen is seen, until the run has ended and all of it is known.
+
+        Each look is short and the next waits for it: a screen that is left open holds no thread.
+        """
+        if self._is_looking or self._is_log_whole or not self.is_current:
+            return
+        self._is_looking = True
+        log, view, known = self.place.log(self._run_id), self.query_one("#lines", LogView), self._known_lines
+        was_final = self._run is not None and self._run.status in FINAL_RUN_STATUSES
+
+        def ask() -> None:
+            worker, page, is_refused = get_current_worker(), None, False
             try:
                 page = log.page(known, PAGE_LINES)
+            except (MissingError, ForbiddenError):
+                is_refused = True
             except ApiError:
-                time.sleep(1.0)  # the feed says that the daemon is away
-                continue
-            if page.total > known:
-                self.app.call_from_thread(self._put, view, known, page)
-                known = page.total
-            elif was_final:
+                pass  # the feed says that the daemon is away
+            if not worker.is_cancelled:
+                self.app.call_from_thread(looked, page, is_refused)
+
+        def looked(page: LogPageResponse | None, is_refused: bool) -> None:
+            if page is None and not is_refused:
+                self.set_timer(RETRY_SECONDS, self._look_again)
                 return
-            time.sleep(LOOK_SECONDS)
+            self._is_looking = False
+            if page is not None and page.total > known:
+                self._known_lines = page.total
+                self._put(view, known, page)
+            else:
+                self._is_log_whole = is_refused or was_final
+
+        self.run_worker(ask, thread=True, group="tail")
+
+    def _look_again(self) -> None:
+        self._is_looking = False
+        self._look()
 
     def _put(self, view: LogView, first_line: int, page: LogPageResponse) -> None:
         if view.is_attached:
