@@ -219,7 +219,7 @@ class AccountService:
                 raise refused
         async with self._database.transaction() as connection:
             token = await credentials.find_refresh_token(connection, token_digest)
-            if token is None or token.revoked_at is not None or token.expires_at <= now:
+            if token is None or not _is_alive(token, now):
                 raise refused
             if token.used_at is None:
                 user = await identities.find_user(connection, token.user_id)
@@ -234,13 +234,22 @@ class AccountService:
         raise refused
 
     async def logout(self, refresh_token: str, *, everywhere: bool = False) -> None:
-        """End the login a refresh token belongs to, or all logins of its user. An unknown token is no error."""
+        """End the login a refresh token belongs to, or all logins of its user.
+
+        One that is unknown, revoked or expired is no error and ends nothing. One that is spent already may be in
+        somebody else's hands: it ends its own login, as it would by being exchanged again, and no other.
+        """
         now = self._clock()
+        token_digest = digest(refresh_token)
         async with self._database.read() as connection:
-            token = await credentials.find_refresh_token(connection, digest(refresh_token))
-        if token is None:
+            token = await credentials.find_refresh_token(connection, token_digest)
+        if token is None or not _is_alive(token, now):
             return
         async with self._database.transaction() as connection:
+            token = await credentials.find_refresh_token(connection, token_digest)
+            if token is None or not _is_alive(token, now):
+                return
+            everywhere = everywhere and token.used_at is None
             if everywhere:
                 await credentials.revoke_refresh_tokens_of(connection, token.user_id, now)
                 await logins.delete_sessions_of(connection, token.user_id)
@@ -387,6 +396,11 @@ class AccountService:
             await identities.add_user(connection, user)
             await audit.record(connection, at=user.created_at, user_id=user.id, action="user.create", subject=email)
         return user
+
+
+def _is_alive(token: RefreshToken, now: datetime) -> bool:
+    """Whether the login of a token goes on; the token itself may be spent."""
+    return token.revoked_at is None and token.expires_at > now
 
 
 def _is_good(stored: MachineToken | None, token_text: str) -> bool:

@@ -206,6 +206,33 @@ async def test_logging_out_ends_one_login_or_all(accounts: AccountService, admin
     await accounts.logout("made-up")
 
 
+async def test_a_token_that_has_expired_does_not_log_out_everywhere(
+    accounts: AccountService, admin: Principal, clock: Clock
+) -> None:
+    old = await log_in(accounts, admin)
+    clock.forward(days=20)
+    new = await log_in(accounts, admin)
+    clock.forward(days=11)
+    await accounts.logout(old.refresh_token, everywhere=True)
+    assert await accounts.refresh(new.refresh_token)
+
+
+async def test_a_token_that_is_revoked_does_not_log_out_everywhere(accounts: AccountService, admin: Principal) -> None:
+    old = await log_in(accounts, admin)
+    await accounts.logout(old.refresh_token)
+    new = await log_in(accounts, admin)
+    await accounts.logout(old.refresh_token, everywhere=True)
+    assert await accounts.authenticate(new.access_token)
+
+
+async def test_a_spent_token_logs_out_its_own_login_alone(accounts: AccountService, admin: Principal) -> None:
+    one, other = [await log_in(accounts, admin) for _ in range(2)]
+    renewed = await accounts.refresh(one.refresh_token)
+    await accounts.logout(one.refresh_token, everywhere=True)
+    assert await refused(accounts.authenticate(renewed.access_token))
+    assert await accounts.authenticate(other.access_token)
+
+
 async def steal(accounts: AccountService, session: Session) -> None:
     """A refresh token comes twice."""
     await accounts.refresh(session.refresh_token)

@@ -93,7 +93,7 @@ class AuthenticationController(Controller):
     async def logout(
         self, data: JSONBody[LogoutRequest], request: Request[Any, Any, Any], services: Services, limits: Limits
     ) -> None:
-        """Ends the login that the token belongs to."""
+        """Ends the login that the token belongs to; 204 as well where that has ended, or there is no such token."""
         await _count(request, services, limits, data.refresh_token)
         await services.accounts.logout(data.refresh_token)
 
@@ -101,7 +101,7 @@ class AuthenticationController(Controller):
     async def logout_everywhere(
         self, data: JSONBody[LogoutRequest], request: Request[Any, Any, Any], services: Services, limits: Limits
     ) -> None:
-        """Ends every login of the token's user."""
+        """Ends every login of the token's user; with a token that is spent only the one it belongs to."""
         await _count(request, services, limits, data.refresh_token)
         await services.accounts.logout(data.refresh_token, everywhere=True)
 
