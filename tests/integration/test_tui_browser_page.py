@@ -71,16 +71,19 @@ async def test_a_link_to_a_job_fills_all_of_its_tabs(served: ServedEstate, let_l
         await person.until(lambda: rows(person, "version-list"), "the versions are listed")
 
 
-async def test_what_the_daemon_tells_while_the_interface_closes_is_not_shown(served: ServedEstate) -> None:
+async def test_what_the_daemon_tells_while_the_interface_closes_is_not_shown(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By then screens are being taken apart."""
+    close_all = RuntimeTui._close_all
 
-    class ToldToTheEnd(RuntimeTui):
-        async def _close_all(self) -> None:
-            await super()._close_all()
-            self.feed.take = lambda: [Histories([])]  # type: ignore[method-assign]
-            self._drain()
+    async def be_told_besides(app: RuntimeTui) -> None:
+        await close_all(app)
+        monkeypatch.setattr(app.feed, "take", lambda: [Histories([])])
+        app._drain()
 
-    async with sitting_at(tui_for(served, kind=ToldToTheEnd)) as person:
+    monkeypatch.setattr(RuntimeTui, "_close_all", be_told_besides)
+    async with sitting_at(tui_for(served)) as person:
         await person.goes_to("2", "shop.load")
 
 
