@@ -99,10 +99,10 @@ class RunLimits:
         try:
             yield
         finally:
+            disk.end()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            disk.end()
 
     async def verdict(self, run_id: UUID) -> Overuse | None:
         """Why a run that has ended was stopped by the runtime or, for memory, by the kernel; None if by neither."""
