@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from runtime.errors import JobRuntimeError
 from runtime.wire.events import ChangeEvent
+from runtime.wire.failures import DaemonUnreachableError
 from tui.colours import ON_DARK, ON_LIGHT, Readable
 from tui.estate import Changed, Estate, Histories, Snapshot
 from tui.feed import Back, Feed
@@ -127,9 +128,10 @@ class RuntimeTui(App[None]):
             elif isinstance(one, Back):
                 self.trouble = ""
                 self.notify("the daemon answers again")
+                self._tell(Changed(everything=True))  # what was asked for meanwhile had no answer
             else:
                 self.trouble = one.message
-                self.report(one)
+                self._show_error(one)
         if changes:
             self._tell(self.estate.apply(changes))
 
@@ -169,11 +171,16 @@ class RuntimeTui(App[None]):
         try:
             said = do()
         except JobRuntimeError as error:
-            self.call_from_thread(self.report, error)
+            self.call_from_thread(self._show_error, error)
         else:
             self.call_from_thread(self.notify, said, markup=False)
 
     def report(self, error: JobRuntimeError) -> None:
+        """Show that an answer did not come; that no daemon answers is said once, and stands at the top."""
+        if not (self.trouble and isinstance(error, DaemonUnreachableError)):
+            self._show_error(error)
+
+    def _show_error(self, error: JobRuntimeError) -> None:
         """An error, and the way out."""
         self.notify(error.hint or "", title=error.message, severity="error", timeout=10, markup=False)
 

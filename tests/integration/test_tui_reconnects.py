@@ -36,8 +36,18 @@ async def test_what_happened_while_the_daemon_was_away_is_shown_when_it_is_back(
         await person.reads("offline")
         await person.press("p")
         await person.is_told("no daemon answers")
+        person.app.clear_notifications()
+        await person.press("5")
+        await person.reads("not known yet")
+        await person.until(
+            lambda: not any(one.group == "pipelines" and one.is_running for one in person.app.workers),
+            "the pipelines were asked for in vain",
+        )
+        assert not person.toasts  # that it is away has been said
         daemon.start()
         await person.reads("live")
+        await person.reads("no pipeline has run yet")
+        await person.press("2")
         await person.is_told("the daemon answers again")
         workspace.deploy({"shop.py": b"#"}, make_raw_definition("jobs.shop.pears"))
         await person.reads("shop.pears")

@@ -26,6 +26,8 @@ Row = TypeVar("Row")
 _GAP = 2
 _MARK = 2
 _HEADING = 1
+_UNKNOWN = "not known yet"
+"""Stands where rows will, until they or their absence are shown."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         self._columns = columns
         self._key = key
         self._empty = empty
+        self._is_known = False
         self._rows: list[Row] = []
         self._shown: list[tuple[Column[Row], int]] = []
         self.cursor = 0
@@ -157,7 +160,7 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         """
         before = self.current
         begins = anew or self._begins_anew
-        self._rows = self._in_order(rows)
+        self._rows, self._is_known = self._in_order(rows), True
         self._begins_anew = begins and not self._rows
         if begins:
             self.cursor, self.is_marked, self._is_at_top = 0, bool(self._rows), True
@@ -231,7 +234,8 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         if place >= len(self._rows):
             if not self._rows and y == _HEADING + 1:
                 style = base + self.get_component_rich_style("listing--empty", partial=True)
-                return Strip([Segment(set_cell_size(f"  {self._empty}", width), style)], width)
+                text = self._empty if self._is_known else _UNKNOWN
+                return Strip([Segment(set_cell_size(f"  {text}", width), style)], width)
             return Strip([Segment(" " * width, base)], width)
         row = self._rows[place]
         is_current = self.is_marked and place == self.cursor
