@@ -2,7 +2,7 @@
 
 The look is at the newest runs, and beside them at what goes on and what has failed however many runs ago. What comes
 waits until the interface takes it, several times a second, so that a busy workspace does not keep keys waiting. A
-daemon that goes away is asked again until it is back; its stream then tells what has happened meanwhile.
+daemon that goes away, or refuses, is asked again until it answers; its stream then tells what has happened meanwhile.
 """
 
 from collections import deque
@@ -24,6 +24,8 @@ MOST_ACTIVE = 1000
 ACTIVE = ("pending", "starting", "running", "cancelling")
 DAY = timedelta(days=1)
 RETRY_SECONDS = 1.0
+REFUSED_SECONDS = 15.0
+"""A refusal may be of a moment: what stands in front of a daemon that starts answers for it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Feed:
         self._place = place
         self._closed = Event()
         self._after: str | None = None
-        self._is_away = False
+        self._trouble = ""
         self._news: deque[News] = deque()
         self._thread = Thread(target=self._run, name="feed", daemon=True)
 
@@ -62,14 +64,13 @@ class Feed:
         while not self._closed.is_set():
             try:
                 self._follow()
-            except (NotLoggedInError, ForbiddenError, MissingError) as error:
-                self._news.append(error)
-                return
             except ApiError as error:
-                if not self._is_away:
-                    self._is_away = True
+                is_refused = isinstance(error, NotLoggedInError | ForbiddenError | MissingError)
+                kind = "refused" if is_refused else "away"
+                if kind != self._trouble:
+                    self._trouble = kind
                     self._news.append(error)
-                self._closed.wait(RETRY_SECONDS)
+                self._closed.wait(REFUSED_SECONDS if is_refused else RETRY_SECONDS)
 
     def _follow(self) -> None:
         """One stream, to its end; the first one begins with a look at everything."""
@@ -77,8 +78,8 @@ class Feed:
         for event in read_changes(self._place.client.connection, self._place.workspace_id, after=self._after):
             if self._closed.is_set():
                 return
-            if self._is_away:
-                self._is_away = False
+            if self._trouble:
+                self._trouble = ""
                 self._news.append(Back())
             if isinstance(event, Position):
                 if is_first:
