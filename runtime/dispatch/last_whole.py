@@ -22,8 +22,10 @@ _QUICK_SECONDS = 1.0
 _RESTS = 20
 """A copy that took longer than that is not taken again for so many times as long: large data must not keep the disk
 busy after every one of many short runs."""
+_PART = ".new"
+"""Ends the name of what is to become a copy, which begins with a dot as no profile's does."""
 _TAKEN = "taken"
-"""Holds when a copy was taken."""
+"""Holds when a copy was taken; what is without it is a part of one."""
 
 
 class Part(NamedTuple):
@@ -46,7 +48,7 @@ class LastWhole:
         self._place = state_dir / "whole"
         self._most_bytes = most_bytes
         self._spare_bytes = spare_bytes
-        self._locks: WeakValueDictionary[tuple[UUID, str], asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._rests_until: dict[tuple[UUID, str], float] = {}
 
     def rest_seconds(self, workspace_id: UUID, profile: str) -> float:
@@ -66,10 +68,11 @@ class LastWhole:
         Raises:
             UnavailableError: the disk did not take it.
         """
-        async with self._alone(workspace_id, profile):
+        copy = self._copy(workspace_id, profile)
+        async with self._alone(copy):
             began = time.monotonic()
             try:
-                return await asyncio.to_thread(self._keep, self._place / str(workspace_id) / profile, parts, now)
+                return await asyncio.to_thread(self._keep, copy, parts, now)
             finally:
                 took = (ended := time.monotonic()) - began
                 self._rests_until.pop((workspace_id, profile), None)
@@ -82,27 +85,33 @@ class LastWhole:
         Raises:
             UnavailableError: the disk did not take it.
         """
-        async with self._alone(workspace_id, profile):
-            return await asyncio.to_thread(self._lend, self._place / str(workspace_id) / profile, parts, into)
+        copy = self._copy(workspace_id, profile)
+        async with self._alone(copy):
+            return await asyncio.to_thread(self._lend, copy, parts, into)
 
-    def sweep(self, before: datetime) -> int:
-        """Remove those that are older; how many there were. Blocks."""
+    async def sweep(self, before: datetime) -> int:
+        """Remove those that are older, and parts of some that a crash has left; how many there were."""
         removed = 0
-        for copy in self._place.glob("*/*"):
-            taken = _taken_at(copy)
-            if taken is not None and taken < before:
-                remove_tree(copy)
-                removed += 1
+        for found in await asyncio.to_thread(self._all):
+            async with self._alone(_made_of(found)):  # then no part is one that is being made
+                removed += await asyncio.to_thread(_remove_old, found, before)
         return removed
 
-    def _alone(self, workspace_id: UUID, profile: str) -> asyncio.Lock:
-        return self._locks.setdefault((workspace_id, profile), asyncio.Lock())
+    def _copy(self, workspace_id: UUID, profile: str) -> Path:
+        return self._place / str(workspace_id) / profile
+
+    def _all(self) -> list[Path]:
+        """Copies, and parts of some."""
+        return list(self._place.glob("*/*"))
+
+    def _alone(self, copy: Path) -> asyncio.Lock:
+        return self._locks.setdefault(copy, asyncio.Lock())
 
     def _keep(self, copy: Path, parts: Sequence[Part], now: datetime) -> bool:
-        scratch = copy.with_name(f".{copy.name}.new")
+        scratch = copy.with_name(f".{copy.name}{_PART}")
         remove_tree(scratch)
         if not self._has_room(copy, parts):
-            remove_tree(copy)  # it would go on getting older
+            _remove(copy)  # it would go on getting older
             return False
         scratch.mkdir(mode=0o700, parents=True)
         try:
@@ -110,7 +119,7 @@ class LastWhole:
                 if not _follow(part, copy, scratch).is_whole:
                     return False
             (scratch / _TAKEN).write_text(now.isoformat(), encoding="utf-8")
-            remove_tree(copy)
+            _remove(copy)
             scratch.rename(copy)
         finally:
             remove_tree(scratch)
@@ -118,7 +127,7 @@ class LastWhole:
 
     def _has_room(self, copy: Path, parts: Sequence[Part]) -> bool:
         needed = disk_use([part.source for part in parts]).bytes
-        others = disk_use([other for other in self._place.glob("*/*") if other != copy]).bytes
+        others = disk_use([other for other in self._all() if other != copy]).bytes
         self._place.mkdir(mode=0o700, exist_ok=True)
         return needed + others <= self._most_bytes and needed + self._spare_bytes <= free_bytes(self._place)
 
@@ -139,6 +148,25 @@ def _follow(part: Part, copy: Path, scratch: Path) -> LeftOut:
     left_out, copied = follow_snapshot(part.source, into, earlier, patience_seconds=_PATIENCE_SECONDS)
     copied.save(scratch / signatures)
     return left_out
+
+
+def _made_of(found: Path) -> Path:
+    """The copy that this is, or is to become."""
+    is_part = found.name.startswith(".") and found.name.endswith(_PART)
+    return found.with_name(found.name[1 : -len(_PART)]) if is_part else found
+
+
+def _remove_old(found: Path, before: datetime) -> bool:
+    taken = _taken_at(found)
+    if not found.is_dir() or (taken is not None and taken >= before and _made_of(found) == found):
+        return False
+    _remove(found)
+    return True
+
+
+def _remove(copy: Path) -> None:
+    (copy / _TAKEN).unlink(missing_ok=True)  # first: half of it must not be lent, should the daemon die meanwhile
+    remove_tree(copy)
 
 
 def _taken_at(copy: Path) -> datetime | None:

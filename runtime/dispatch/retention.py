@@ -230,7 +230,7 @@ class Retention:
         if settings.cache_bytes:
             removed.downloads += await self._collector.collect_downloads(settings.cache_bytes)
         removed.trees += await self._trees.prune(self._used_deployments)
-        removed.copies += await asyncio.to_thread(self._whole.sweep, self._ago(_COPY_DAYS))
+        removed.copies += await self._whole.sweep(self._ago(_COPY_DAYS))
 
     async def _used_deployments(self) -> set[UUID]:
         async with self._database.read() as connection:

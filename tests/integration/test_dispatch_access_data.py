@@ -444,9 +444,45 @@ async def test_whole_copies_go_when_they_are_old(house: House) -> None:
     access = await _ready(house, 1024 * 1024)
     await _settled(house, access, "one")
     whole = LastWhole(house.folder, 1024 * 1024, 0)
-    assert whole.sweep(house.clock()) == 0
-    assert whole.sweep(house.clock() + timedelta(seconds=1)) == 1
+    assert await whole.sweep(house.clock()) == 0
+    assert await whole.sweep(house.clock() + timedelta(seconds=1)) == 1
     assert list((house.folder / "whole").glob("*/*")) == []
+
+
+async def test_a_whole_copy_does_not_go_while_it_is_lent(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = await _ready(house, 1024 * 1024)
+    await _settled(house, access, "one")
+    whole, into = LastWhole(house.folder, 1024 * 1024, 0), house.folder / "into"
+    into.mkdir()
+    looked, swept = threading.Event(), threading.Event()
+
+    def take(source: Path, into: Path, *, patience_seconds: float) -> LeftOut:
+        looked.set()
+        assert not swept.wait(0.2)
+        return take_snapshot(source, into, patience_seconds=patience_seconds)
+
+    async def sweep() -> int:
+        assert await asyncio.to_thread(looked.wait, SECONDS)
+        count = await whole.sweep(house.clock() + timedelta(seconds=1))
+        swept.set()
+        return count
+
+    monkeypatch.setattr(last_whole, "take_snapshot", take)
+    lent, count = await asyncio.gather(whole.lend(house.workspace_id, "prod", ("var", "local"), into), sweep())
+    assert lent == house.clock()
+    assert (into / "local" / "rows.txt").read_text() == "one"
+    assert count == 1
+
+
+async def test_parts_of_whole_copies_that_a_crash_left_go_and_take_no_room(house: House) -> None:
+    access = await _ready(house, 1024 * 1024)
+    await _settled(house, access, "one")
+    folder = house.folder / "whole" / str(house.workspace_id)
+    for name in (".prod.new", ".other.new", "half"):
+        (folder / name / "local").mkdir(parents=True)
+    (folder / ".other.new" / "taken").write_text(house.clock().isoformat())
+    assert await LastWhole(house.folder, 1024 * 1024, 0).sweep(house.clock()) == 3
+    assert [path.name for path in folder.iterdir()] == ["prod"]
 
 
 async def test_an_app_is_told_that_its_data_is_not_of_one_moment(house: House, busy: Busy) -> None:
