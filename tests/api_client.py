@@ -469,7 +469,9 @@ def make_app(tmp_path: Path, services: Services | None = None, **limits: int) ->
     return app_of_a_test(services or fake_services(), settings)
 
 
-def client_for(app: Litestar, *, token: str | None = None, peer: Peer | None = None) -> httpx.AsyncClient:
+def client_for(
+    app: Litestar, *, token: str | None = None, peer: Peer | None = None, address: str = "127.0.0.1"
+) -> httpx.AsyncClient:
     """A client that comes with an access token, or through the Unix socket as `peer`, or as nobody."""
 
     async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -78,9 +78,11 @@ class Estate:
     app: Litestar
     tenants: dict[str, Tenant] = field(default_factory=dict)
 
-    def client(self, token: str | None = None, *, is_admin: bool = False) -> httpx.AsyncClient:
+    def client(
+        self, token: str | None = None, *, is_admin: bool = False, address: str = "127.0.0.1"
+    ) -> httpx.AsyncClient:
         """A client that comes with a token, through the socket as root, or as nobody."""
-        return client_for(self.app, token=token, peer=ROOT if is_admin else None)
+        return client_for(self.app, token=token, peer=ROOT if is_admin else None, address=address)
 
     def token_for(self, user: User) -> str:
         """An access token, as a login leaves it."""

@@ -1,7 +1,8 @@
 """How much strangers may ask for in a minute, so that nobody uses up what others at the same address need.
 
 Each kind of request has a count of its own, by network. What proves itself is counted by itself instead: a browser that
-somebody has signed in with, a device code or refresh token that there is, a public link. So whoever sends rubbish from
+somebody has signed in with, a device code or refresh token that there is, the token of
+a webhook, a public link. So whoever sends rubbish from
 an office's address, or from behind a proxy that the settings do not name, stops nobody there who is known already. This
 is no defence against guessing: the secrets have 122 random bits and more; for passwords see `runtime.auth.throttling`.
 """
@@ -55,6 +56,8 @@ class RateLimits:
         one of their network, so it can be approved before."""
         self.credentials = RateLimit(240)
         """Polls, refreshes and logouts; some people behind one proxy each poll every other second."""
+        self.hooks = RateLimit(240)
+        """Calls of webhooks, of which each may cause a run."""
         self.links = RateLimit(30)
         """Apps started by public links."""
 

@@ -12,7 +12,7 @@ from runtime.domain.identities import Principal
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 from tests.api_client import ROOT
 from tests.house import House
-from tests.tenants import Estate, add_tenant, build_estate
+from tests.tenants import Estate, Tenant, add_tenant, build_estate
 
 ANNA, PASSWORD = "anna@example.org", "correct horse battery"
 JUNK = 300
@@ -48,6 +48,10 @@ async def refresh(client: httpx.AsyncClient, token: str) -> httpx.Response:
 async def start_by_link(estate: Estate, client: httpx.AsyncClient, secret: str) -> httpx.Response:
     url = f"{API_PREFIX}/v1/workspaces/{estate.tenants['anna'].workspace_id}/runs"
     return await client.post(url, json={"script_id_or_ref_or_secret": secret, "trigger": "http:"})
+
+
+async def call_hook(client: httpx.AsyncClient, tenant: Tenant, token: str) -> httpx.Response:
+    return await client.post(f"/hooks/{tenant.workspace_id}/{tenant.ids['hook_path']}", headers={"X-Hook-Token": token})
 
 
 async def sign_in(browser: httpx.AsyncClient) -> httpx.Response:
@@ -104,6 +108,36 @@ async def test_an_app_is_started_by_its_link_however_often_pages_and_other_links
             refused = await start_by_link(estate, nobody, str(uuid4()))
         assert refused.status_code == 429
         assert (await start_by_link(estate, nobody, str(view.public_secret))).status_code == 201
+
+
+async def test_a_webhook_is_called_however_often_wrong_tokens_come_from_its_callers_address(estate: Estate) -> None:
+    anna = estate.tenants["anna"]
+    async with estate.client() as world:
+        statuses = {(await call_hook(world, anna, new_secret())).status_code for _ in range(JUNK)}
+        assert statuses == {401, 429}
+        assert int((await call_hook(world, anna, new_secret())).headers["retry-after"]) > 0
+        assert (await call_hook(world, anna, anna.hook_secret)).status_code in (202, 409)
+
+
+async def test_a_webhook_is_called_at_a_measured_pace(estate: Estate) -> None:
+    anna = estate.tenants["anna"]
+    async with estate.client() as world, estate.client(address="203.0.113.5") as elsewhere:
+        statuses = {(await call_hook(world, anna, anna.hook_secret)).status_code for _ in range(JUNK)}
+        assert statuses - {202} == {409, 429}
+        refused = await call_hook(elsewhere, anna, anna.hook_secret)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) > 0
+
+
+async def test_a_network_of_ipv6_is_counted_as_one_with_webhooks_and_links(estate: Estate) -> None:
+    anna = estate.tenants["anna"]
+    view = await estate.services.jobs.get(anna.workspace_id, "jobs.anna.app")
+    hooks, links = set(), set()
+    for number in range(JUNK):
+        async with estate.client(address=f"2001:db8:1:2::{number:x}") as world:
+            hooks.add((await call_hook(world, anna, new_secret())).status_code)
+            links.add((await start_by_link(estate, world, str(view.public_secret))).status_code)
+    assert (hooks, links) == ({401, 429}, {201, 429})
 
 
 async def test_a_link_an_unfinished_login_and_a_known_browser_have_limits_of_their_own(

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.exceptions import HTTPException
-from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.params import FromPath
 
 from runtime.api.access import access
-from runtime.api.dependencies import Principal, Services, Settings
+from runtime.api.dependencies import Limits, Principal, Services, Settings
 from runtime.dispatch.hooks import HookView
 from runtime.errors import UnauthenticatedError
 from runtime.settings import MIB
@@ -19,9 +18,6 @@ from runtime.wire.schedules import CreatedHookResponse, HookCallResponse, HookRe
 HOOKS_PREFIX = "/hooks"
 MOST_BYTES = MIB
 """Of a call's body (semantics T7)."""
-
-# Tokens are 256 random bits, so this is not against guessing: it bounds the runs and rows that one caller can cause.
-_RATE_LIMIT = RateLimitConfig(rate_limit=("minute", 240), set_rate_limit_headers=False, store="hook_rate_limit")
 
 
 class HookController(Controller):
@@ -71,7 +67,6 @@ class HookCallController(Controller):
     path = HOOKS_PREFIX
     opt = access("public")
     tags = ("webhooks (this runtime's own)",)
-    middleware = (_RATE_LIMIT.middleware,)
 
     @post(
         "/{workspace:str}/{hook_path:path}",
@@ -85,10 +80,16 @@ class HookCallController(Controller):
         hook_path: FromPath[str],
         request: Request[Any, Any, Any],
         services: Services,
+        limits: Limits,
     ) -> Response[HookCallResponse]:
         """The token comes as `Authorization: Bearer` or `X-Hook-Token`; 409 says why the job does not start now."""
-        secret = _secret(request)
-        await services.hooks.authenticate(workspace, hook_path, secret)
+        try:
+            secret = _secret(request)
+            await services.hooks.authenticate(workspace, hook_path, secret)
+        except UnauthenticatedError:
+            limits.hooks.count(request)
+            raise
+        limits.hooks.count(request, secret)
         services.health.require_room("the run")
         body = await _body(request)
         started = await services.hooks.call(workspace, hook_path, secret, request.headers.multi_items(), body)

@@ -11,6 +11,7 @@ from runtime.api.access import access
 from runtime.api.dependencies import Limit, Limits, Offset, Principal, PrincipalOrNobody, Services, Starting
 from runtime.api.revalidation import revalidated
 from runtime.api.zones import in_zone, moment
+from runtime.auth.throttling import network_of
 from runtime.dispatch.jobs import Triggered, TriggerInput
 from runtime.dispatch.lookup import uuid_or_text
 from runtime.dispatch.runs import RunView
@@ -142,8 +143,8 @@ async def _visit(
     if found is None or found[0].workspace_id != workspace_id:
         limits.links.count(request)
         raise NotFoundError("no public link of this workspace has this secret", code="link_not_found")
-    # For one link and one address: neither who tries out links nor who overdoes it with this one stops anybody else.
-    limits.links.count(request, f"{secret} {request.client and request.client.host}")
+    # For one link and one network: neither who tries out links nor who overdoes it with this one stops anybody else.
+    limits.links.count(request, f"{secret} {network_of(request.client and request.client.host)}")
     if data.profile is not None or data.refresh or data.skip_freshness:
         raise RefusedError("a public link starts the app as it is declared, without a profile or a refresh")
     services.health.require_room("the run")
