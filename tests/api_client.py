@@ -478,6 +478,6 @@ def client_for(
         scope["state"] = {PEER_KEY: peer} if peer else {}
         await app(scope, receive, send)
 
-    transport = httpx.ASGITransport(app=cast("Any", with_peer), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=cast("Any", with_peer), raise_app_exceptions=False, client=(address, 123))
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.AsyncClient(transport=transport, base_url="http://runtime.test", headers=headers)
