@@ -41,6 +41,7 @@ from runtime.domain.starting import Skip
 from runtime.errors import NotFoundError, RefusedError, UnauthenticatedError
 from runtime.settings import LimitSettings, Settings
 from runtime.store.hooks import HookToken
+from runtime.store.logs import MOST_LINES
 from runtime.store.paging import Page
 from runtime.store.runs import RunFilter
 from runtime.store.schedules import Schedule
@@ -335,14 +336,14 @@ class FakeRuns:
         before: Run = self._jobs.run.model_copy(update={"status": "running"})
         return Cancelled([before], ["jobs.shop.other"])
 
-    async def logs(self, run_id: UUID, from_line: int = 0) -> Sequence[LogLine]:
-        return self.lines
+    async def logs(self, run_id: UUID) -> AsyncIterator[Sequence[LogLine]]:
+        return (batch async for batch in self.follow(run_id))
 
     async def follow(
         self, run_id: UUID, from_line: int = 0, reader: Principal | None = None
     ) -> AsyncIterator[Sequence[LogLine]]:
-        if self.lines:
-            yield self.lines
+        for place in range(0, len(self.lines), MOST_LINES):
+            yield self.lines[place : place + MOST_LINES]
 
 
 class FakeSchedules:

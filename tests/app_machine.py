@@ -175,7 +175,7 @@ class AppMachine:
 
     async def lines(self, run: Run, phase: str = "program") -> list[str]:
         """What the run's log says."""
-        return [line.content for line in await self.house.runs.logs(run.id) if line.phase == phase]
+        return [line.content for line in await self.house.lines(run.id) if line.phase == phase]
 
     async def until_line(self, run: Run, start: str) -> str:
         """The first line of the app that begins so, once it is there."""

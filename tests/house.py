@@ -29,6 +29,7 @@ from runtime.dispatch.statistics import StatisticsService
 from runtime.dispatch.summaries import SummaryService
 from runtime.dispatch.ticking import Ticker
 from runtime.domain.identities import Principal
+from runtime.domain.logs import LogLine
 from runtime.domain.machines import DEFAULT_MACHINE, Machine
 from runtime.domain.runs import Run, RunEnd
 from runtime.packages.sealing import Sealer
@@ -145,6 +146,10 @@ class House:
         """Have the clock look at every timed trigger; returns how many ticks it took."""
         due = await self.ticker.next_ticks()
         return await self.ticker.look([one for one, at in due.items() if at <= self.clock()])
+
+    async def lines(self, run_id: UUID) -> list[LogLine]:
+        """What a run has printed, and what was said of it."""
+        return [line async for batch in await self.runs.logs(run_id) for line in batch]
 
     async def all_runs(self) -> list[Run]:
         """Every run of the workspace, newest first."""

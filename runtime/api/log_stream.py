@@ -7,8 +7,6 @@ from runtime.api.sse import ENCODER, KEEP_ALIVE_SECONDS, pump
 from runtime.domain.logs import LogLine
 from runtime.wire.run_details import DetailedRunResponse
 
-_LINES_AT_ONCE = 2000
-
 
 def events(
     batches: AsyncIterator[Sequence[LogLine]], keep_alive_seconds: float = KEEP_ALIVE_SECONDS
@@ -17,25 +15,19 @@ def events(
     return pump(batches, _encode, keep_alive_seconds)
 
 
-async def document(run: DetailedRunResponse, lines: Sequence[LogLine]) -> AsyncGenerator[bytes, None]:
-    """A `LogsResponse`, written piece by piece: a log may have a million lines, and others want to be served."""
+async def document(run: DetailedRunResponse, batches: AsyncIterator[Sequence[LogLine]]) -> AsyncGenerator[bytes, None]:
+    """A `LogsResponse`, written batch by batch: a log may have a million lines, and others want to be served."""
     yield b'{"run":' + ENCODER.encode(run.to_wire()).encode("ascii") + b',"logs":['
     separator = ""
-    for piece in _slices(lines):
-        yield (separator + ",".join(_stored(line) for line in piece)).encode("ascii")
+    async for lines in batches:
+        yield (separator + ",".join(_stored(line) for line in lines)).encode("ascii")
         separator = ","
         await asyncio.sleep(0)
     yield b"]}"
 
 
 def _encode(batch: Sequence[LogLine]) -> Iterator[bytes]:
-    for lines in _slices(batch):
-        yield "".join(_event(line) for line in lines).encode("ascii")
-
-
-def _slices(lines: Sequence[LogLine]) -> Iterator[Sequence[LogLine]]:
-    for start in range(0, len(lines), _LINES_AT_ONCE):
-        yield lines[start : start + _LINES_AT_ONCE]
+    yield "".join(_event(line) for line in batch).encode("ascii")
 
 
 def _event(line: LogLine) -> str:

@@ -31,10 +31,11 @@ class FoundLines:
 
 
 class LogPages:
-    """Reads stored lines."""
+    """Reads stored lines; of those who search, one at a time looks at some lines, and all take turns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turn = asyncio.Semaphore(1)
 
     async def page(self, run_id: UUID, first_line: int, limit: int) -> LogPage:
         """At most `limit` lines from `first_line` on."""
@@ -48,23 +49,32 @@ class LogPages:
         """The next `limit` lines that match, in the direction of the search, `first_line` the first to be looked at."""
         async with self._database.read() as connection:
             total = await store.count_lines(connection, run_id)
-            first = min(first_line, total - 1) if backwards else first_line
-            low, high = (
-                (max(0, first + 1 - _LINES_AT_ONCE), first + 1) if backwards else (first, first + _LINES_AT_ONCE)
-            )
-            found: list[int] = []
-            async for chunk in store.chunks_from(connection, run_id, low, high, backwards=backwards):
-                # In a thread: a log may be long, and others want to be served.
-                places = await asyncio.to_thread(_places, chunk, pattern)
-                numbers = [chunk.first_line + place for place in places]
-                found += [number for number in (reversed(numbers) if backwards else numbers) if low <= number < high]
-                if len(found) >= limit:
-                    found = found[:limit]
-                    last = found[-1] - 1 if backwards else found[-1] + 1
-                    return FoundLines(found, last if 0 <= last < total else None)
-        reached = low - 1 if backwards else high
-        return FoundLines(found, reached if 0 <= reached < total else None)
+        first = min(first_line, total - 1) if backwards else first_line
+        low, high = (max(0, first + 1 - _LINES_AT_ONCE), first + 1) if backwards else (first, first + _LINES_AT_ONCE)
+        following = low - 1 if backwards else high
+        found: list[int] = []
+        while len(found) < limit and low < high:
+            async with self._turn:
+                async with self._database.read() as connection:
+                    chunks = await store.read_chunks(connection, run_id, low, high, backwards=backwards)
+                if not chunks:
+                    break
+                # In a thread, and without a connection: others want to be served.
+                numbers = await asyncio.to_thread(_matching, chunks, pattern, range(low, high))
+            found += reversed(numbers) if backwards else numbers
+            low, high = (low, chunks[-1].first_line) if backwards else (chunks[-1].end_line, high)
+        if len(found) >= limit:
+            found = found[:limit]
+            following = found[-1] - 1 if backwards else found[-1] + 1
+        return FoundLines(found, following if 0 <= following < total else None)
 
 
-def _places(chunk: store.Chunk, pattern: re.Pattern[str]) -> list[int]:
-    return [place for place, content in enumerate(chunk.lines()) if pattern.search(content)]
+def _matching(chunks: Sequence[store.Chunk], pattern: re.Pattern[str], wanted: range) -> list[int]:
+    """Numbers of those wanted lines that match, ascending."""
+    return sorted(
+        number
+        for chunk in chunks
+        for first, contents in chunk.pieces()
+        for number, content in enumerate(contents, first)
+        if number in wanted and pattern.search(content)
+    )

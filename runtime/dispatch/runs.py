@@ -23,8 +23,6 @@ from runtime.store.histories import History
 from runtime.store.paging import Page
 from runtime.store.runs import RunFilter
 
-_CHUNKS_AT_ONCE = 200
-
 
 @dataclass(frozen=True)
 class RunView:
@@ -129,10 +127,11 @@ class RunService:
                 self._announce_stop(run)
         return Cancelled(before, not_running)
 
-    async def logs(self, run_id: UUID, from_line: int = 0) -> Sequence[LogLine]:
-        """The stored lines of a run from `from_line` on."""
+    async def logs(self, run_id: UUID) -> AsyncIterator[Sequence[LogLine]]:
+        """The lines that a run has when this returns, to be read in batches of at most `MOST_LINES`."""
         async with self._database.read() as connection:
-            return await logs.read_lines(connection, run_id, from_line)
+            end_line = await logs.count_lines(connection, run_id)
+        return self._batches(run_id, end_line)
 
     async def last_lines(self, run_id: UUID, count: int) -> Sequence[LogLine]:
         """The last stored lines of a run; costs what they cost, however long the log is."""
@@ -143,7 +142,10 @@ class RunService:
     async def follow(
         self, run_id: UUID, from_line: int = 0, reader: Principal | None = None
     ) -> AsyncIterator[Sequence[LogLine]]:
-        """Stored lines and then new ones as they come, in batches; ends when the run is final and all lines are out.
+        """Stored lines and then new ones as they come; ends when the run is final and all lines are out.
+
+        They come in batches of at most `MOST_LINES`; who takes them slowly has no more of them in hand, and holds
+        nothing of the database.
 
         Args:
             reader: Who reads; it also ends when they may not look any more. None where that is the caller's matter.
@@ -159,16 +161,28 @@ class RunService:
                 run = require(await store.find_run(connection, run_id), "the run is gone")
                 if reader is not None and not await may_look(connection, reader, run.workspace_id):
                     return
-                lines = await logs.read_lines(connection, run_id, next_line, _CHUNKS_AT_ONCE)
-            if lines:
-                next_line = lines[-1].line_num + 1
+                chunks = await logs.read_chunks(connection, run_id, next_line)
+            for lines in logs.unpack(chunks, next_line):
                 yield lines
+            if chunks:
+                next_line = chunks[-1].end_line
             elif run.is_final:
                 return
             elif self._changes.is_closed:
                 raise UnavailableError("the runtime is being stopped; the run goes on", code="stopping")
             else:
                 await wait_for_news(event)
+
+    async def _batches(self, run_id: UUID, end_line: int) -> AsyncIterator[Sequence[LogLine]]:
+        place = 0
+        while True:
+            async with self._database.read() as connection:
+                chunks = await logs.read_chunks(connection, run_id, place, end_line)
+            if not chunks:
+                return
+            for lines in logs.unpack(chunks, place, end_line):
+                yield lines
+            place = chunks[-1].end_line
 
     async def _request_stop(self, connection: Connection, principal: Principal, run: Run) -> None:
         now = self._clock()

@@ -2,9 +2,12 @@
 
 A chunk and the advance of `live_runs.log_offset` are one transaction, so a daemon that dies between reading a file
 and storing its lines reads those bytes again and stores them once.
+
+A line in hand costs several hundred bytes, however short it is. So nobody has more than `MOST_LINES` of a log in hand:
+chunks are read a few at a time, and one with more lines, as older versions stored them, is unpacked in pieces.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +19,12 @@ from runtime.errors import ConflictError
 from runtime.store.columns import from_micros, to_micros
 from runtime.store.database import Connection
 
-_CHUNKS_AT_ONCE = 100
+MOST_LINES = 2000
+"""Of one log, in hand at a time; and in one chunk, as they are stored now."""
+_MOST_CHARACTERS = 256 * 1024
+_MOST_PACKED_BYTES = 256 * 1024
+_CHUNKS_AT_ONCE = 200
+_FAR = 2**62  # beyond any line, and within what the store's integers hold
 _COMPRESSION_LEVEL = 1  # logs come fast and are small; level 1 keeps up with any job on one core
 
 
@@ -29,7 +37,7 @@ async def append_lines(
     *,
     read_bytes: int = 0,
 ) -> int:
-    """Store lines of a live run as one chunk; returns the number after the last one.
+    """Store lines of a live run; returns the number after the last one.
 
     Args:
         lines: Without line ends; none may contain a newline.
@@ -41,42 +49,26 @@ async def append_lines(
     first = await connection.value("SELECT next_line FROM live_runs WHERE run_id = ?", (run_id.bytes,))
     if first is None:
         raise ConflictError(f"run `{run_id}` has ended, its log is complete", code="run_ended")
-    following = int(first) + len(lines)
-    if lines:
-        content = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL).compress("\n".join(lines).encode())
+    compressor = zstandard.ZstdCompressor(level=_COMPRESSION_LEVEL)
+    for place in range(0, len(lines), MOST_LINES):
+        part = lines[place : place + MOST_LINES]
         await connection.execute(
             "INSERT INTO log_chunks VALUES (?, ?, ?, ?, ?, ?)",
-            (run_id.bytes, first, len(lines), phase, to_micros(reported_at), content),
+            (
+                run_id.bytes,
+                first + place,
+                len(part),
+                phase,
+                to_micros(reported_at),
+                compressor.compress("\n".join(part).encode()),
+            ),
         )
+    following = int(first) + len(lines)
     await connection.execute(
         "UPDATE live_runs SET next_line = ?, log_offset = log_offset + ? WHERE run_id = ?",
         (following, read_bytes, run_id.bytes),
     )
     return following
-
-
-async def read_lines(connection: Connection, run_id: UUID, from_line: int = 0, most_chunks: int = -1) -> list[LogLine]:
-    """Lines of a run from `from_line` on, in order.
-
-    Args:
-        most_chunks: Bounds how much is read at once; -1 reads all.
-    """
-    rows = await connection.all(
-        """SELECT * FROM log_chunks WHERE run_id = ? AND first_line + line_count > ?
-           ORDER BY first_line LIMIT ?""",
-        (run_id.bytes, from_line, most_chunks),
-    )
-    decompressor = zstandard.ZstdDecompressor()
-    lines: list[LogLine] = []
-    for row in rows:
-        reported_at = from_micros(row["reported_at"])
-        contents = decompressor.decompress(row["content"]).decode().split("\n")
-        lines += [
-            LogLine.model_construct(line_num=number, phase=row["phase"], reported_at=reported_at, content=content)
-            for number, content in enumerate(contents, start=row["first_line"])
-            if number >= from_line
-        ]
-    return lines
 
 
 async def last_program_line(connection: Connection, run_id: UUID) -> str:
@@ -102,58 +94,100 @@ async def count_lines(connection: Connection, run_id: UUID) -> int:
     return int(end or 0)
 
 
-async def read_page(connection: Connection, run_id: UUID, first_line: int, limit: int) -> list[LogLine]:
-    """At most `limit` lines from `first_line` on; costs what the page costs, however long the log is."""
-    lines: list[LogLine] = []
-    async for chunk in chunks_from(connection, run_id, first_line, first_line + limit):
-        contents = chunk.lines()
-        begin, end = max(0, first_line - chunk.first_line), first_line + limit - chunk.first_line
-        lines += [
-            LogLine.model_construct(
-                line_num=chunk.first_line + place,
-                phase=chunk.phase,
-                reported_at=chunk.reported_at,
-                content=contents[place],
-            )
-            for place in range(begin, min(end, len(contents)))
-        ]
-    return lines
-
-
 @dataclass(frozen=True)
 class Chunk:
-    """Lines as they are kept; unpacking them is work for a thread where there are many."""
+    """Lines as they are kept."""
 
     first_line: int
+    line_count: int
     phase: LogPhase
     reported_at: datetime
     content: bytes
 
-    def lines(self) -> list[str]:
-        """Their contents."""
-        return zstandard.ZstdDecompressor().decompress(self.content).decode().split("\n")
+    @property
+    def end_line(self) -> int:
+        """The number after its last line."""
+        return self.first_line + self.line_count
+
+    def pieces(self) -> Iterator[tuple[int, list[str]]]:
+        """Contents of at most `MOST_LINES` lines at a time, each time with the number of the first of them."""
+        number, rest = self.first_line, [zstandard.ZstdDecompressor().decompress(self.content).decode()]
+        while rest:
+            split = rest[0].split("\n", MOST_LINES)
+            contents, rest = split[:MOST_LINES], split[MOST_LINES:]
+            yield number, contents
+            number += len(contents)
 
 
-async def chunks_from(
-    connection: Connection, run_id: UUID, first_line: int, end_line: int, *, backwards: bool = False
-) -> AsyncIterator[Chunk]:
-    """The chunks that hold lines `first_line` to before `end_line`, one by one."""
-    start = await connection.value(
-        "SELECT max(first_line) FROM log_chunks WHERE run_id = ? AND first_line <= ?", (run_id.bytes, first_line)
+async def read_chunks(
+    connection: Connection, run_id: UUID, first_line: int, end_line: int = _FAR, *, backwards: bool = False
+) -> list[Chunk]:
+    """The next of the chunks that hold lines `first_line` to before `end_line`, in order from either end.
+
+    Those that fit what may be in hand at a time, but at least one; none where there is none.
+    """
+    order = "DESC" if backwards else "ASC"
+    rows = await connection.all(
+        f"""WITH sizes AS (
+                SELECT first_line, line_count, length(content) AS bytes FROM log_chunks
+                WHERE run_id = :run AND first_line < :end AND first_line + line_count > :first
+                  AND first_line >= coalesce((SELECT max(first_line) FROM log_chunks
+                                              WHERE run_id = :run AND first_line <= :first), 0)
+                ORDER BY first_line {order} LIMIT :chunks),
+            sums AS (
+                SELECT first_line, row_number() OVER upto AS place, sum(line_count) OVER upto AS lines,
+                       sum(bytes) OVER upto AS bytes
+                FROM sizes WINDOW upto AS (ORDER BY first_line {order}))
+            SELECT log_chunks.* FROM sums JOIN log_chunks USING (first_line)
+            WHERE run_id = :run AND (place = 1 OR (lines <= :most_lines AND bytes <= :most_bytes))
+            ORDER BY first_line {order}""",
+        {
+            "run": run_id.bytes,
+            "first": first_line,
+            "end": end_line,
+            "chunks": _CHUNKS_AT_ONCE,
+            "most_lines": MOST_LINES,
+            "most_bytes": _MOST_PACKED_BYTES,
+        },
     )
-    low, high = int(start or 0), end_line
-    order = "DESC" if backwards else ""
-    while True:
-        rows = await connection.all(
-            f"""SELECT * FROM log_chunks WHERE run_id = ? AND first_line >= ? AND first_line < ?
-                ORDER BY first_line {order} LIMIT ?""",
-            (run_id.bytes, low, high, _CHUNKS_AT_ONCE),
-        )
-        for row in rows:
-            yield Chunk(row["first_line"], row["phase"], from_micros(row["reported_at"]), row["content"])
-        if len(rows) < _CHUNKS_AT_ONCE:
-            return
-        if backwards:
-            high = rows[-1]["first_line"]
-        else:
-            low = rows[-1]["first_line"] + 1
+    return [
+        Chunk(row["first_line"], row["line_count"], row["phase"], from_micros(row["reported_at"]), row["content"])
+        for row in rows
+    ]
+
+
+def unpack(chunks: Iterable[Chunk], first_line: int, end_line: int = _FAR) -> Iterator[list[LogLine]]:
+    """Lines `first_line` to before `end_line` of these chunks, in batches of at most `MOST_LINES`."""
+    batch: list[LogLine] = []
+    characters = 0
+    for chunk in chunks:
+        for number, contents in chunk.pieces():
+            if number >= end_line:
+                break
+            if batch and (len(batch) + len(contents) > MOST_LINES or characters > _MOST_CHARACTERS):
+                yield batch
+                batch, characters = [], 0
+            wanted = range(max(0, first_line - number), min(len(contents), end_line - number))
+            batch += [
+                LogLine.model_construct(
+                    line_num=number + place,
+                    phase=chunk.phase,
+                    reported_at=chunk.reported_at,
+                    content=contents[place],
+                )
+                for place in wanted
+            ]
+            characters += sum(len(contents[place]) for place in wanted)
+    if batch:
+        yield batch
+
+
+async def read_page(connection: Connection, run_id: UUID, first_line: int, limit: int) -> list[LogLine]:
+    """At most `limit` lines from `first_line` on; costs what the page costs, however long the log is."""
+    lines: list[LogLine] = []
+    place, end_line = first_line, first_line + limit
+    while place < end_line and (chunks := await read_chunks(connection, run_id, place, end_line)):
+        for batch in unpack(chunks, place, end_line):
+            lines += batch
+        place = chunks[-1].end_line
+    return lines

@@ -15,7 +15,7 @@ async def test_a_run_goes_from_pending_to_completed_and_says_what_it_did(stage: 
     """Semantics S1, S5."""
     done = await stage.until_final(await stage.house.launch())
     assert (done.status, done.exit_code, done.reason) == ("completed", 0, None)
-    assert [line.content for line in await stage.house.runs.logs(done.id)] == ["environment found"]
+    assert [line.content for line in await stage.house.lines(done.id)] == ["environment found"]
 
 
 async def test_the_order_carries_window_profile_and_zone(stage: Stage, executor: Executor) -> None:
@@ -36,7 +36,7 @@ async def test_a_failed_build_ends_the_run_with_its_reason(stage: Stage, executo
     stage.preparation.error = UnavailableError("environment could not be built: no such package", hint="correct it")
     done = await stage.until_final(await stage.house.launch())
     assert (done.status, done.reason) == ("failed", "environment could not be built: no such package")
-    last = (await stage.house.runs.logs(done.id))[-1]
+    last = (await stage.house.lines(done.id))[-1]
     assert (last.phase, last.content) == ("setup", "environment could not be built: no such package (correct it)")
 
 
@@ -160,5 +160,5 @@ async def test_a_run_that_was_live_when_the_machine_went_down_says_so(stage: Sta
     await executor.start()
     done = await stage.until_final(run)
     assert (done.status, done.reason) == ("failed", "machine restarted while the job was running")
-    assert [line.content for line in await stage.house.runs.logs(run.id)] == ["last words"]
+    assert [line.content for line in await stage.house.lines(run.id)] == ["last words"]
     await executor.close()

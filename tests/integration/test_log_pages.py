@@ -1,6 +1,9 @@
 """Parts of logs by line numbers, and looking for lines, over a real store."""
 
+import asyncio
 import re
+import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -44,14 +47,14 @@ async def test_a_run_without_lines_has_an_empty_page(house: House) -> None:
 
 
 async def test_the_end_of_a_log_is_read_without_the_rest(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, unpacked, lines_of = await a_log(house), 0, logs.Chunk.lines
+    run, unpacked, pieces_of = await a_log(house), 0, logs.Chunk.pieces
 
-    def counted(chunk: logs.Chunk) -> list[str]:
+    def counted(chunk: logs.Chunk) -> Iterator[tuple[int, list[str]]]:
         nonlocal unpacked
         unpacked += 1
-        return lines_of(chunk)
+        return pieces_of(chunk)
 
-    monkeypatch.setattr(logs.Chunk, "lines", counted)
+    monkeypatch.setattr(logs.Chunk, "pieces", counted)
     assert [line.line_num for line in await house.runs.last_lines(run.id, 10)] == list(range(LINES - 10, LINES))
     assert unpacked <= 3
 
@@ -80,3 +83,50 @@ async def test_a_long_log_is_looked_through_a_part_at_a_time(house: House, monke
         assert found.next_line is not None
         place, asked = found.next_line, asked + 1
     assert (found.line_nums, asked) == ([500], 1)
+
+
+async def test_readers_are_free_while_lines_are_looked_at(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many search at once: each leaves the database alone while it looks at what it has read."""
+    run, pages = await a_log(house), LogPages(house.database)
+    looking, go_on, pieces_of = threading.Semaphore(0), threading.Event(), logs.Chunk.pieces
+    at_once = most = 0
+
+    def slow(chunk: logs.Chunk) -> Iterator[tuple[int, list[str]]]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        looking.release()
+        go_on.wait()
+        yield from pieces_of(chunk)
+        at_once -= 1
+
+    monkeypatch.setattr(logs.Chunk, "pieces", slow)
+    searches = [asyncio.create_task(pages.find(run.id, re.compile("apples"), 0, 1, backwards=False)) for _ in range(10)]
+    try:
+        await asyncio.to_thread(looking.acquire)
+        for _ in range(10):
+            async with asyncio.timeout(10), house.database.read() as connection:
+                assert await logs.count_lines(connection, run.id) == LINES
+    finally:
+        go_on.set()
+    assert [list((await search).line_nums) for search in searches] == [[500]] * 10
+    assert most == 1
+
+
+async def test_a_whole_log_is_read_a_part_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a reader as slow as they like, who holds nothing of the database; what comes later is not waited for."""
+    monkeypatch.setattr(logs, "MOST_LINES", 50)
+    run = await a_log(house)
+    stored = await house.runs.logs(run.id)
+    followed = house.runs.follow(run.id)
+    async with house.database.transaction() as connection:
+        await logs.append_lines(connection, run.id, "program", NOW, ["later"])
+    readers = 20
+    batches = [await anext(stored) for _ in range(3)] + [await anext(followed) for _ in range(3)]
+    assert all(len(batch) <= 50 for batch in batches)
+    held = [await house.runs.logs(run.id) for _ in range(readers)]
+    async with asyncio.timeout(10):
+        for lines in held:
+            await anext(lines)
+    rest = [line.line_num async for batch in stored for line in batch]
+    assert [line.line_num for batch in batches[:3] for line in batch] + rest == list(range(LINES))

@@ -70,7 +70,7 @@ async def finished(house: House, *lines: str, status: str = "completed") -> Run:
 
 
 async def contents(house: House, run: Run) -> list[str]:
-    return [line.content for line in await house.runs.logs(run.id)]
+    return [line.content for line in await house.lines(run.id)]
 
 
 async def test_old_runs_go_and_the_newest_of_each_job_stay(keeper: Keeper) -> None:

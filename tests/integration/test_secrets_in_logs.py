@@ -27,7 +27,7 @@ async def end_with(stage: Stage, run: Run, output: bytes, exit_code: int = 0) ->
     write(stage, run.id, output)
     stage.runner.processes[run.id].exit_code.set_result(exit_code)
     done = await stage.until_final(run)
-    return done, [line.content for line in await stage.house.runs.logs(run.id) if line.phase == "program"]
+    return done, [line.content for line in await stage.house.lines(run.id) if line.phase == "program"]
 
 
 def write(stage: Stage, run_id: UUID, output: bytes) -> None:
@@ -85,7 +85,7 @@ async def test_setup_lines_and_the_reason_of_a_failed_build_are_masked(stage: St
     await stage.house.upload_settings(SETTINGS)
     stage.preparation.error = UnavailableError(f"no access to index://{TOKEN}@host", hint=f"check {TOKEN}")
     done = await stage.until_final(await stage.house.launch())
-    lines = [line.content for line in await stage.house.runs.logs(done.id)]
+    lines = [line.content for line in await stage.house.lines(done.id)]
     assert lines[-1] == f"no access to index://{MASK}@host (check {MASK})"
     assert done.reason == f"no access to index://{MASK}@host"
 
@@ -124,7 +124,7 @@ async def test_a_daemon_that_cannot_open_the_secrets_shows_nothing_of_a_running_
     done, lines = await end_with(stage, run, f"one\n{TOKEN}\n".encode(), exit_code=1)
     assert lines == [MASK, MASK]
     assert done.reason == f"exit code 1: {MASK}"
-    setup = [line.content for line in await stage.house.runs.logs(run.id) if line.phase == "setup"]
+    setup = [line.content for line in await stage.house.lines(run.id) if line.phase == "setup"]
     assert setup[-1] == "the log of this run is withheld: its secrets cannot be read"
     await second.close()
 
@@ -144,7 +144,7 @@ async def test_secrets_too_many_to_be_masked_hide_the_log_and_it_says_so(stage: 
     run = await launch_and_release(stage)
     _, lines = await end_with(stage, run, b"anything\n")
     assert lines == [MASK]
-    first = (await stage.house.runs.logs(run.id))[0]
+    first = (await stage.house.lines(run.id))[0]
     assert "withheld: the secrets files are larger" in first.content
 
 

@@ -17,7 +17,7 @@ from runtime.runner.launch import LiveProcess
 from runtime.scheduler import Scheduler
 from runtime.store import runs as store
 from runtime.store.database import Connection, Database
-from runtime.store.logs import read_lines
+from runtime.store.logs import read_page
 from tests.house import build_house
 from tests.stage import SECONDS, Stage, launch_and_release
 
@@ -106,7 +106,7 @@ async def several(tries: "asyncio.Queue[None]") -> None:
 async def program_lines(stage: Stage, run: Run) -> list[str]:
     """What the job printed, as it is stored."""
     async with stage.house.database.read() as connection:
-        return [line.content for line in await read_lines(connection, run.id) if line.phase == "program"]
+        return [line.content for line in await read_page(connection, run.id, 0, 1_000_000) if line.phase == "program"]
 
 
 async def test_a_printing_job_outlives_a_database_that_somebody_holds(

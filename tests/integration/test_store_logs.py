@@ -2,16 +2,17 @@
 
 import random
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+import zstandard
 
-from runtime.domain.logs import LogPhase
+from runtime.domain.logs import LogLine, LogPhase
 from runtime.domain.runs import Run
 from runtime.errors import ConflictError
 from runtime.store import runs
 from runtime.store.database import Database
-from runtime.store.logs import append_lines, last_program_line, read_lines
+from runtime.store.logs import MOST_LINES, append_lines, last_program_line, read_chunks, read_page, unpack
 from tests.factories import NOW
 from tests.stored import store_world
 
@@ -51,28 +52,100 @@ async def test_lines_come_back_once_in_order_and_numbered_densely(database: Data
         offset += chunk
         assert following == len(expected)
     async with database.read() as connection:
-        lines_read = await read_lines(connection, run.id)
+        lines_read = await read_page(connection, run.id, 0, 1000)
         assert [(line.phase, line.content) for line in lines_read] == expected
         assert [line.line_num for line in lines_read] == list(range(len(expected)))
         assert [line.reported_at for line in lines_read] == sorted(line.reported_at for line in lines_read)
         for start in (0, 1, 2, 17, len(expected) - 1, len(expected), len(expected) + 5):
-            assert await read_lines(connection, run.id, start) == lines_read[start:]
+            assert await read_page(connection, run.id, start, 1000) == lines_read[start:]
         live = await runs.find_live(connection, run.id)
     assert live is not None
     assert (live.next_line, live.log_offset) == (len(expected), offset)
 
 
-async def test_reading_a_few_chunks_at_a_time_misses_and_repeats_nothing(database: Database) -> None:
-    """Semantics S5: a follower continues where it stopped."""
+async def test_reading_on_where_it_stopped_misses_and_repeats_nothing(database: Database) -> None:
+    """Semantics S5: from either end, in the middle of a chunk too."""
     run = await live_run(database)
     async with database.transaction() as connection:
-        for chunk in range(10):
-            await append_lines(connection, run.id, "program", NOW, [f"{chunk}.{line}" for line in range(chunk)])
-    seen: list[str] = []
+        for number in range(0, 9000, 30):
+            await append_lines(connection, run.id, "program", NOW, [str(line) for line in range(number, number + 30)])
     async with database.read() as connection:
-        while lines := await read_lines(connection, run.id, len(seen), most_chunks=2):
-            seen += [line.content for line in lines]
-    assert seen == [f"{chunk}.{line}" for chunk in range(10) for line in range(chunk)]
+        place, seen = 7, list[str]()
+        while chunks := await read_chunks(connection, run.id, place):
+            seen += [line.content for lines in unpack(chunks, place) for line in lines]
+            place = chunks[-1].end_line
+        assert seen == [str(line) for line in range(7, 9000)]
+        place, seen = 8999, []
+        while chunks := await read_chunks(connection, run.id, 7, place, backwards=True):
+            seen += [
+                line.content for lines in reversed(list(unpack(reversed(chunks), 7, place))) for line in lines[::-1]
+            ]
+            place = chunks[-1].first_line
+        assert seen == [str(line) for line in range(8998, 6, -1)]
+
+
+async def test_few_lines_are_stored_and_read_together(database: Database) -> None:
+    """However many a job prints at once: of short lines, a block of output holds very many."""
+    run = await live_run(database)
+    async with database.transaction() as connection:
+        assert await append_lines(connection, run.id, "program", NOW, [""] * 131_072) == 131_072
+    async with database.read() as connection:
+        assert await connection.value("SELECT max(line_count) FROM log_chunks") <= MOST_LINES
+        place, numbers = 0, list[int]()
+        while chunks := await read_chunks(connection, run.id, place):
+            assert sum(chunk.line_count for chunk in chunks) <= MOST_LINES
+            for lines in unpack(chunks, place):
+                assert len(lines) <= MOST_LINES
+                numbers += [line.line_num for line in lines]
+            place = chunks[-1].end_line
+    assert numbers == list(range(131_072))
+
+
+async def test_few_chunks_of_long_lines_are_read_together(database: Database) -> None:
+    """Semantics S5: neither those that lie on the disk as they are nor those that shrink when they are packed."""
+    run, dice = await live_run(database), random.Random(5)
+    noise = [dice.randbytes(30_000).hex() for _ in range(100)]
+    async with database.transaction() as connection:
+        for line in (*noise, *["x" * 60_000] * 100):
+            await append_lines(connection, run.id, "program", NOW, [line])
+    sizes = []
+    async with database.read() as connection:
+        place = 0
+        while chunks := await read_chunks(connection, run.id, place):
+            assert sum(len(chunk.content) for chunk in chunks) <= 256 * 1024
+            sizes += [sum(len(line.content) for line in lines) for lines in unpack(chunks, place)]
+            place = chunks[-1].end_line
+    assert max(sizes) < 400_000
+    assert sum(sizes) == 200 * 60_000
+
+
+async def test_a_chunk_of_many_lines_as_older_versions_stored_them_is_unpacked_in_pieces(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await live_run(database)
+    old = zstandard.compress(b"\n".join(b"%d" % number for number in range(30_000)))
+    row = (run.id.bytes, 0, 30_000, "program", 0, old)
+    async with database.transaction() as connection:
+        await connection.execute("INSERT INTO log_chunks VALUES (?, ?, ?, ?, ?, ?)", row)
+    made, make = 0, LogLine.model_construct
+
+    def counted(**fields: Any) -> LogLine:
+        nonlocal made
+        made += 1
+        return make(**fields)
+
+    monkeypatch.setattr(LogLine, "model_construct", counted)
+    async with database.read() as connection:
+        chunks = await read_chunks(connection, run.id, 1)
+        taken = 0
+        for lines in unpack(chunks, 1):
+            taken += len(lines)
+            assert made == taken  # nothing is made ahead
+            assert len(lines) <= MOST_LINES
+        assert taken == 29_999
+        page = await read_page(connection, run.id, 12_345, 1000)
+    assert [line.content for line in page] == [str(number) for number in range(12_345, 13_345)]
+    assert made == taken + 1000
 
 
 async def test_lines_and_the_place_they_were_read_to_are_one_change(database: Database) -> None:
@@ -89,7 +162,7 @@ async def test_lines_and_the_place_they_were_read_to_are_one_change(database: Da
     async with database.transaction() as connection:
         assert await append_lines(connection, run.id, "program", NOW, ["kept"], read_bytes=5) == 1
     async with database.read() as connection:
-        assert [line.content for line in await read_lines(connection, run.id)] == ["kept"]
+        assert [line.content for line in await read_page(connection, run.id, 0, 1000)] == ["kept"]
         live = await runs.find_live(connection, run.id)
     assert live is not None
     assert live.log_offset == 5
@@ -100,7 +173,7 @@ async def test_bytes_without_a_whole_line_move_the_place_only(database: Database
     run = await live_run(database)
     async with database.transaction() as connection:
         assert await append_lines(connection, run.id, "program", NOW, [], read_bytes=7) == 0
-        assert await read_lines(connection, run.id) == []
+        assert await read_page(connection, run.id, 0, 1000) == []
         live = await runs.find_live(connection, run.id)
     assert live is not None
     assert (live.next_line, live.log_offset) == (0, 7)
@@ -116,7 +189,7 @@ async def test_the_log_of_an_ended_run_is_complete(database: Database) -> None:
         async with database.transaction() as connection:
             await append_lines(connection, run.id, "program", NOW, ["late"])
     async with database.read() as connection:
-        assert [line.content for line in await read_lines(connection, run.id)] == ["done"]
+        assert [line.content for line in await read_page(connection, run.id, 0, 1000)] == ["done"]
 
 
 async def test_runs_do_not_share_lines(database: Database) -> None:
@@ -130,7 +203,7 @@ async def test_runs_do_not_share_lines(database: Database) -> None:
                 await append_lines(connection, run.id, "program", NOW, [f"{run.number}:{number}"])
     async with database.read() as connection:
         for run in (first, second):
-            lines = await read_lines(connection, run.id)
+            lines = await read_page(connection, run.id, 0, 1000)
             assert [(line.line_num, line.content) for line in lines] == [(n, f"{run.number}:{n}") for n in range(5)]
 
 

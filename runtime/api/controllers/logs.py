@@ -39,8 +39,7 @@ class LogController(Controller):
     ) -> Stream:
         """All there are at the moment."""
         view = await find_run(services, workspace_id, run_id, script_id)
-        lines = await services.runs.logs(run_id)
-        return Stream(document(render.detailed_run(view), lines))
+        return Stream(document(render.detailed_run(view), await services.runs.logs(run_id)))
 
     @get(
         "/stream",

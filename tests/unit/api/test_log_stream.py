@@ -47,15 +47,6 @@ async def test_each_line_is_one_event_and_the_stream_ends_with_the_run() -> None
     assert source.ended
 
 
-async def test_large_batches_come_in_pieces() -> None:
-    source = Source()
-    source.batches.put_nowait([make_line(number) for number in range(5000)])
-    source.batches.put_nowait(None)
-    chunks = [chunk async for chunk in events(source.follow())]
-    assert len(chunks) == 3
-    assert [event["line_num"] for event in parse(b"".join(chunks))] == list(range(5000))
-
-
 async def test_silence_is_filled_with_comments() -> None:
     source = Source()
     stream = events(source.follow(), keep_alive_seconds=0.01)
