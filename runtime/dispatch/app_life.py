@@ -32,7 +32,7 @@ from runtime.domain.jobs import JobDefinition
 from runtime.domain.runs import Run
 from runtime.errors import UnavailableError
 from runtime.runner.launch import LiveProcess
-from runtime.sandbox.doors import NOTHING_LISTENS, Door, open_door
+from runtime.sandbox.doors import NOTHING_LISTENS, TAKES_NONE, Door, open_door
 from runtime.sandbox.listening import listening_ports
 from runtime.sandbox.network import NetworkHolders
 from runtime.settings import AppSettings
@@ -174,7 +174,7 @@ class AppLife:
         while (left := (until - self._clock()).total_seconds()) > 0:
             try:
                 is_answered, problem = await self._answer(door, backend.base_path, left)
-            except UnavailableError as error:  # not that nothing listens: there is no way to it
+            except UnavailableError as error:  # there is no way to the port, whoever listens there
                 return error.message
             if is_answered and problem is None:
                 return None
@@ -194,7 +194,7 @@ class AppLife:
         try:
             connected = await door.connect()
         except UnavailableError as error:
-            if error.code == NOTHING_LISTENS:
+            if error.code in (NOTHING_LISTENS, TAKES_NONE):
                 return False, None
             raise
         try:

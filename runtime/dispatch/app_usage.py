@@ -23,7 +23,7 @@ class ConnectsToApp(Protocol):
     """A way to an app's port."""
 
     async def connect(self) -> socket.socket:
-        """A connected, non-blocking socket, the caller's to close; UnavailableError if nothing listens."""
+        """A connected, non-blocking socket, the caller's to close; UnavailableError says why there is none."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Backend:
         """A connected, non-blocking socket, the caller's to close.
 
         Raises:
-            UnavailableError: nothing listens on the app's port, or its network is gone.
+            UnavailableError: nothing listens on the app's port, or takes no more connections, or its network is gone.
         """
         return await self.door.connect()
 

@@ -39,12 +39,16 @@ class Connections:
         """A new connection.
 
         Raises:
-            AnswerError: nothing listens at the app's port.
+            AnswerError: nothing listens at the app's port, or takes no more connections.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await Upstream.connect(await self._connect())
-        except (OSError, TimeoutError, JobRuntimeError) as error:
+        except JobRuntimeError as error:
+            raise AnswerError(error.message) from error
+        except TimeoutError as error:
+            raise AnswerError(f"the app has taken no connection within {CONNECT_SECONDS:g} s") from error
+        except OSError as error:
             raise AnswerError("nothing listens at the app's port") from error
 
     def give_back(self, upstream: Upstream) -> None:

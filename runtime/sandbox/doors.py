@@ -28,6 +28,8 @@ log = structlog.get_logger()
 _PROGRAM = Path(runtime.sandbox.door.__file__)
 NOTHING_LISTENS = "app_unreachable"
 """The code of the error where the network is there and the app's port is closed."""
+TAKES_NONE = "app_busy"
+"""Where something listens there, but takes no more connections: as many wait as may."""
 
 _ANSWER_SECONDS = 5.0
 _CONNECT_SECONDS = 5.0
@@ -57,8 +59,9 @@ class Door:
         """A socket connected to the app, non-blocking; the caller closes it.
 
         Raises:
-            UnavailableError: nothing listens there, or the network is gone.
+            UnavailableError: nothing listens there, or takes no more connections, or the network is gone.
         """
+        is_busy = False
         for family, address in _ADDRESSES:
             made = await self._socket(family)
             if made is None:
@@ -66,7 +69,8 @@ class Door:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await asyncio.get_running_loop().sock_connect(made, (address, self._port))
-            except OSError:  # a timeout is one
+            except OSError as error:
+                is_busy |= isinstance(error, TimeoutError)
                 made.close()
             except BaseException:
                 made.close()
@@ -74,6 +78,9 @@ class Door:
             else:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return made
+        if is_busy:
+            words = f"the app takes no more connections on its port {self._port}: too many wait to be taken"
+            raise UnavailableError(words, code=TAKES_NONE)
         raise UnavailableError(f"nothing listens on the app's port {self._port}", code=NOTHING_LISTENS)
 
     async def close(self) -> None:

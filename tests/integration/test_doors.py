@@ -6,10 +6,14 @@ import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from runtime.errors import UnavailableError
+from runtime.proxy.connections import Connections
+from runtime.proxy.upstream import AnswerError
+from runtime.sandbox import doors
 from runtime.sandbox.doors import Door, open_door
 from runtime.sandbox.identity import is_alive
 
@@ -79,6 +83,34 @@ async def test_where_nothing_listens_nobody_is_let_in() -> None:
     async with open_door(HERE, port) as door:
         with pytest.raises(UnavailableError, match=f"nothing listens on the app's port {port}"):
             await door.connect()
+
+
+async def test_an_app_that_takes_no_more_connections_is_told_from_one_that_does_not_listen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doors, "_CONNECT_SECONDS", 0.1)
+    with ExitStack() as waiting:
+        listener = waiting.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(("127.0.0.1", port))
+        for entry in ([], HERE):
+            async with open_door(entry, port) as door:
+                with pytest.raises(UnavailableError, match=f"takes no more connections on its port {port}"):
+                    await door.connect()
+
+
+async def test_visitors_are_told_why_there_is_no_connection() -> None:
+    async def connect() -> socket.socket:
+        raise UnavailableError("the app takes no more connections")
+
+    with pytest.raises(AnswerError, match="the app takes no more connections"):
+        await Connections(connect).open()
 
 
 async def test_a_closed_door_stays_closed_and_leaves_nothing(echo: int) -> None:
