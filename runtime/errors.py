@@ -27,6 +27,11 @@ class JobRuntimeError(Exception):
         self.hint = hint
 
 
+def sentence(message: str) -> str:
+    """An error's words, which are written for a terminal, as a page has them."""
+    return f"{message[:1].upper()}{message[1:]}."
+
+
 class NotFoundError(JobRuntimeError):
     """The thing named does not exist, or the caller may not know that it does."""
 

@@ -18,7 +18,7 @@ from runtime.console.hosts import LOOK_AGAIN_SECONDS, ConsoleHosts, Host
 from runtime.dispatch.signing_in import SignInService
 from runtime.dispatch.workspaces import WorkspaceService
 from runtime.domain.identities import Principal, User
-from runtime.errors import JobRuntimeError
+from runtime.errors import JobRuntimeError, sentence
 from runtime.proxy.asgi import Message, Receive, Scope, Send
 from runtime.proxy.forwarding import Route, forward, raw_path_of, visit_of
 from runtime.proxy.headers import cookie_values
@@ -80,8 +80,7 @@ class Console:
             await notice(scope, send, 502, "console_answer", "That did not work", "The console did not answer.")
         except JobRuntimeError as error:
             log.warning(error.message, action="console", code=error.code)
-            words = f"{error.message[:1].upper()}{error.message[1:]}."
-            await notice(scope, send, 503, error.code, "That did not work", words)
+            await notice(scope, send, 503, error.code, "That did not work", sentence(error.message))
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, secret: str, user: User) -> None:
         found = _PAGE.fullmatch(raw_path_of(scope))

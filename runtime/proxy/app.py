@@ -13,7 +13,7 @@ from runtime.dispatch.apps import App, AppService, Backend
 from runtime.dispatch.runs import RunService
 from runtime.dispatch.visits import Grant, VisitService
 from runtime.domain.apps import APP_PORT
-from runtime.errors import JobRuntimeError, RefusedError, UnauthenticatedError
+from runtime.errors import JobRuntimeError, RefusedError, UnauthenticatedError, sentence
 from runtime.proxy.asgi import Receive, Scope, Send
 from runtime.proxy.connections import Connections
 from runtime.proxy.crowding import Crowded, Crowds
@@ -76,8 +76,7 @@ class AppsProxy:
         except JobRuntimeError as error:
             log.warning(error.message, action="proxy", code=error.code)
             status = 403 if isinstance(error, RefusedError) else 503
-            words = f"{error.message[:1].upper()}{error.message[1:]}."
-            await notice(scope, send, status, error.code, "That did not work", words)
+            await notice(scope, send, status, error.code, "That did not work", sentence(error.message))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         domain = self._settings.apps.domain
@@ -189,7 +188,7 @@ class AppsProxy:
                 await redirect(send, 303, f"{asked.prefix}/")  # a page that is loaded again: its cookie may be there
                 return
             url = self._gate.sign_in_url(app)
-            words = f"{error.message[:1].upper()}{error.message[1:]}."
+            words = sentence(error.message)
             await notice(scope, send, 403, error.code, "That did not work", words, sign_in_url=url)
             return
         cookie = visit_cookie(scope, asked.prefix, secret)
@@ -244,7 +243,7 @@ class AppsProxy:
             status = 504 if isinstance(error, TooLateError) else 502
             log.info("An app did not answer", action="proxy.forward", run_id=str(backend.run_id), error=str(error))
             self._apps.tell(backend.run_id, str(status), f"visitors get {status}: {error} ({_asked_for(scope, asked)})")
-            words = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            words = sentence(str(error))
             await notice(
                 scope, send, status, "app_answer", "The app did not answer", words, version=backend.deployment_version
             )

@@ -13,7 +13,7 @@ from runtime.dispatch.apps import App, AppService, Backend
 from runtime.dispatch.runs import RunService
 from runtime.dispatch.visits import Grant, VisitService
 from runtime.domain.runs import Run
-from runtime.errors import JobRuntimeError, NotFoundError, UnavailableError
+from runtime.errors import JobRuntimeError, NotFoundError, UnavailableError, sentence
 from runtime.proxy.asgi import Receive, Scope, Send
 from runtime.proxy.origins import is_visit
 from runtime.proxy.pages import notice, page, redirect, wants_page
@@ -53,7 +53,7 @@ class Resting:
         try:
             run = await self._apps.wake(app, grant.user_id)
         except JobRuntimeError as error:
-            message = "It does not run at present." if grant.is_public else _sentence(error.message)
+            message = "It does not run at present." if grant.is_public else sentence(error.message)
             await notice(scope, send, 503, error.code, "This app cannot be started", message, _again())
             return None
         if wants_page(scope):
@@ -185,10 +185,6 @@ def _event(name: str, data: str) -> bytes:
 
 def _stopped(run: Run) -> str:
     return f"It was stopped before it answered: {run.reason or 'no reason is known'}."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -21,6 +21,8 @@ from litestar import Response
 from litestar.datastructures import Cookie
 from markupsafe import Markup
 
+from runtime.errors import sentence
+
 _STYLE = (resources.files("runtime.api.pages") / "templates/style.css").read_text(encoding="utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
@@ -44,11 +46,6 @@ def _ago(seconds: float) -> str:
     return "just now"
 
 
-def _sentence(text: str) -> str:
-    """An error's words, which are written for a terminal, as a page has them."""
-    return f"{text[:1].upper()}{text[1:]}."
-
-
 def _exact(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
 
@@ -62,7 +59,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["style"] = Markup(_STYLE)  # noqa: S704 - a file of ours
-    environment.filters |= {"ago": _ago, "exact": _exact, "sentence": _sentence}
+    environment.filters |= {"ago": _ago, "exact": _exact, "sentence": sentence}
     return environment
 
 
