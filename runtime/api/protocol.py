@@ -1,8 +1,9 @@
 """The server's side of a connection: uvicorn's, who the peer of a Unix socket is, and what strangers may cost.
 
-uvicorn bounds neither the head of a request nor the time it takes, nor what follows an answer that came early. It also
-lets one client have all the connections there may be; here a network has some of them, and who keeps connections open
-without using them makes room for who comes.
+uvicorn bounds neither the head of a request nor the time it takes, nor what frames its body, nor how many requests
+come before the first is answered, nor what follows an answer that came early. It also lets one client have all the
+connections there may be; here a network has some of them, and who keeps connections open without using them makes room
+for who comes.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import json
 import socket
 from collections import Counter
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -20,7 +21,10 @@ from runtime.auth.peers import peer_of
 from runtime.auth.throttling import LOOPBACK, network_of
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Of request line and headers. A little more passes where it arrives at once."""
+"""Of request line and headers, and of what comes after them without being body: the sizes of chunks with what may
+follow these, and trailers. A little more passes where it arrives at once."""
+MOST_PIPELINED = 8
+"""Requests on one connection that wait for the answers to others before them; a single read may bring thousands."""
 HEAD_SECONDS = 10.0
 """In which the head must be complete, from the connection's or the head's first byte on."""
 LINGER_SECONDS = 30.0
@@ -41,8 +45,9 @@ class PeerProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_head_complete = False
-        self._head_bytes = 0
-        self._has_message_ended = False
+        self._bytes_of_framing = 0
+        self._has_got_on = False
+        self._objection = ""
         self._timer: asyncio.TimerHandle | None = None
         self._network: str | None = None
         self._idle_since: float | None = self.loop.time()
@@ -69,29 +74,47 @@ class PeerProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take a piece of a request; a head that grows too large is answered with 431."""
+        """Take a piece of a request; a head that grows too large is answered with 431, what follows one cut off."""
         self._idle_since = None
         if not self._is_head_complete and self._timer is None:
             self._set_timer(HEAD_SECONDS)
-        self._has_message_ended = False
+        self._has_got_on = False
         super().data_received(data)
-        # A piece in which a message ended is that message's body, not the next one's head.
-        if not self._is_head_complete and not self._has_message_ended and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > MOST_HEAD_BYTES:
-                self._refuse(431, "head_too_large", "the headers of the request are too large")
+        # A piece that ends a head or a message, or has some body, is not counted: what else it has is little.
+        if not self._has_got_on and not self.transport.is_closing():
+            self._bytes_of_framing += len(data)
+            if self._bytes_of_framing > MOST_HEAD_BYTES:
+                self._refuse_framing()
+
+    def on_message_begin(self) -> None:
+        """Another request, perhaps before the last has its answer."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._object("too many requests come before the first is answered")
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Headers count as long as the head lasts: trailers would pass for what only a proxy of ours may say."""
+        if not self._is_head_complete:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head has come; how long the body takes is the application's matter."""
+        if sum(name == b"host" for name, _ in self.headers) > 1:
+            self._object("the request names more than one host")
         self._is_head_complete = True
+        self._get_on()
         self._set_timer(None)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """What chunks are for has come."""
+        self._get_on()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """What comes next is another head."""
         self._is_head_complete = False
-        self._has_message_ended = True
-        self._head_bytes = 0
+        self._get_on()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -104,7 +127,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP gets an error of the common shape."""
-        self._refuse(400, "http", msg.rstrip(".").replace("Invalid", "invalid"))
+        self._refuse(400, "http", self._objection or msg.rstrip(".").replace("Invalid", "invalid"))
 
     def _finds_room(self) -> bool:
         """Whether there is room for this connection, be it that of one which has been idle."""
@@ -144,6 +167,21 @@ class PeerProtocol(HttpToolsProtocol):
         self._timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _get_on(self) -> None:
+        self._has_got_on = True
+        self._bytes_of_framing = 0
+
+    def _object(self, words: str) -> NoReturn:
+        """Have the parser give up, which uvicorn takes for what is no HTTP."""
+        self._objection = words
+        raise ValueError(words)
+
+    def _refuse_framing(self) -> None:
+        if self._is_head_complete:
+            self.transport.abort()  # an answer may have begun
+        else:
+            self._refuse(431, "head_too_large", "the headers of the request are too large")
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         body = json.dumps({"status_code": status, "detail": detail, "extra": {"code": code}}).encode("ascii")

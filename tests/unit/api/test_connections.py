@@ -1,4 +1,4 @@
-"""How many connections one network and all of them may hold, on the server's own protocol over transports in memory."""
+"""How many connections one network and all of them may hold, and what may come over one, on transports in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,11 +17,12 @@ ONE, OTHER, THIRD = "192.0.2.1", "198.51.100.1", "203.0.113.1"
 
 
 class Wire(asyncio.Transport):
-    """A transport from an address; remembers what was written and whether it was closed."""
+    """A transport from an address; remembers what was written, and whether it was closed or broken off."""
 
     def __init__(self, address: str) -> None:
         super().__init__({"peername": (address, 40000), "sockname": ("192.0.2.99", 8470)})
         self.written = b""
+        self.is_aborted = False
         self._is_closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -29,6 +30,9 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self._is_closing = True
+
+    def abort(self) -> None:
+        self._is_closing = self.is_aborted = True
 
     def is_closing(self) -> bool:
         return self._is_closing
@@ -40,27 +44,18 @@ class Wire(asyncio.Transport):
         """Nothing comes by itself."""
 
 
-async def answer(scope: Any, receive: Any, send: Any) -> None:
-    """The application."""
-    if scope["path"] == "/endless":
-        await asyncio.Event().wait()
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
-
-
 class Listener:
-    """A server's connections, without its sockets."""
+    """A server's connections, without its sockets, and what its application was asked."""
 
     def __init__(self, **settings: Any) -> None:
-        self.config = server_config(answer, Settings(**settings))
+        self.asked: list[Any] = []
+        self.config = server_config(self, Settings(**settings))
         self.config.load()
         self.state = ServerState()
 
     async def connect(self, address: str, sending: bytes = b"") -> Wire:
         """A connection, on which a request is answered before this returns, unless its answer takes for ever."""
-        wire = Wire(address)
-        made = FrontProtocol(config=self.config, server_state=self.state, app_state={})
-        made.connection_made(wire)
+        wire, made = self.open(address)
         if sending:
             made.data_received(sending)
             answers = asyncio.gather(*self.state.tasks) if sending == REQUEST else asyncio.sleep(0)
@@ -68,11 +63,26 @@ class Listener:
             assert wire.written.startswith(b"HTTP/1.1 204") is (sending == REQUEST)
         return wire
 
+    def open(self, address: str = ONE) -> tuple[Wire, FrontProtocol]:
+        """A connection over which nothing has come yet."""
+        wire = Wire(address)
+        made = FrontProtocol(config=self.config, server_state=self.state, app_state={})
+        made.connection_made(wire)
+        return wire, made
+
     def close(self) -> None:
         for task in self.state.tasks:
             task.cancel()
         for each in list(self.state.connections):
             each.connection_lost(None)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer, as the application."""
+        self.asked.append(scope)
+        if scope["path"] == "/endless":
+            await asyncio.Event().wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
 
 
 @pytest.fixture
@@ -140,3 +150,79 @@ async def test_what_proxies_hold_is_given_up_last(small_numbers: None) -> None:
     assert not (await listener.connect(OTHER)).is_closing()
     assert await closed([*proxied, idle]) == [False] * 5 + [True]
     listener.close()
+
+
+CHUNKED = b"POST /endless HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+PIECE = b"X-A: b\r\n" * 1000
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [(b"0\r\n", PIECE), (b"0\r\nX: ", b"y" * 8000), (b"0\r\n", b"y" * 8000), (b"1;", b"y" * 8000)],
+    ids=["many trailers", "a long trailer", "a long name of a trailer", "what follows a chunk's size"],
+)
+async def test_what_frames_a_body_is_broken_off_when_it_is_too_much(
+    listener: Listener, begin: bytes, piece: bytes
+) -> None:
+    wire, made = listener.open()
+    made.data_received(CHUNKED)
+    made.data_received(begin)
+    sent = 0
+    while not wire.is_aborted and sent < 10 * protocol.MOST_HEAD_BYTES:
+        made.data_received(piece)
+        sent += len(piece)
+    assert wire.is_aborted
+    assert sent <= protocol.MOST_HEAD_BYTES + len(piece)
+
+
+async def test_a_body_in_tiny_chunks_may_be_as_long_as_it_likes(listener: Listener) -> None:
+    wire, made = listener.open()
+    made.data_received(CHUNKED)
+    for _ in range(protocol.MOST_HEAD_BYTES // 1000):
+        made.data_received(b"1;some=thing\r\na\r\n" * 500)
+    made.data_received(b"0\r\nX-Trailer: 1\r\n\r\n")
+    assert not wire.is_closing()
+
+
+async def test_requests_that_come_at_once_are_no_trailers_of_each_other(listener: Listener) -> None:
+    wire, made = listener.open()
+    made.data_received(CHUNKED)
+    made.data_received(b"0\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60_000 + b"\r\n")
+    made.data_received(b"X: " + b"y" * 60_000 + b"\r\n\r\n")
+    assert not wire.is_closing()
+
+
+async def test_trailers_are_no_headers(listener: Listener) -> None:
+    _, made = listener.open()
+    made.data_received(CHUNKED + b"0\r\nX-Forwarded-For: 6.6.6.6\r\nHost: other\r\n\r\n")
+    await asyncio.sleep(0)
+    assert listener.asked[-1]["headers"] == [(b"host", b"x"), (b"transfer-encoding", b"chunked")]
+
+
+async def test_only_some_requests_wait_for_the_answers_to_others(listener: Listener) -> None:
+    few, made = listener.open()
+    made.data_received(ENDLESS * (1 + protocol.MOST_PIPELINED))
+    assert not few.is_closing()
+    many, made = listener.open()
+    made.data_received(ENDLESS * 14_000)
+    assert len(made.pipeline) == protocol.MOST_PIPELINED
+    assert many.is_closing()
+    assert many.written.startswith(b"HTTP/1.1 400 ")
+    assert b"too many requests" in many.written
+
+
+async def test_who_waits_for_answers_asks_as_often_as_they_like(listener: Listener) -> None:
+    wire, made = listener.open()
+    for _ in range(3 * protocol.MOST_PIPELINED):
+        made.data_received(REQUEST * 2)
+        while listener.state.tasks:
+            await asyncio.gather(*listener.state.tasks)
+    assert wire.written.count(b"HTTP/1.1 204") == 6 * protocol.MOST_PIPELINED
+
+
+async def test_a_request_names_one_host(listener: Listener) -> None:
+    wire, made = listener.open()
+    made.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n")
+    assert wire.written.startswith(b"HTTP/1.1 400 ")
+    assert b"more than one host" in wire.written
+    assert not listener.state.tasks
