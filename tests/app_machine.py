@@ -146,8 +146,8 @@ class AppMachine:
 
     async def app(self, function: str) -> App:
         """The app of one of the functions."""
-        job = (await self.house.jobs.get(self.house.workspace_id, f"jobs.apps.{function}")).job
-        app = await self.apps.of_job(job.id)
+        view = await self.house.jobs.get(self.house.workspace_id, f"jobs.apps.{function}")
+        app = await self.apps.find(view.slug or "")
         assert app is not None
         return app
 

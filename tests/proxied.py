@@ -73,8 +73,8 @@ class FakeApps:
     async def find(self, slug: str) -> App | None:
         return APP if slug == SLUG else None
 
-    async def of_link(self, secret: UUID) -> tuple[App, UUID] | None:
-        return (APP, secret) if secret == SECRET else None
+    async def of_link(self, secret: UUID) -> App | None:
+        return APP if secret == SECRET else None
 
     async def backend(self, app: App) -> Backend | None:
         return Backend(UUID(int=3), 1, 7, self.base_path, self) if self.is_running else None

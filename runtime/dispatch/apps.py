@@ -50,16 +50,10 @@ class AppService:
             self._known[slug] = (app, unchanged)
         return app
 
-    async def of_link(self, secret: UUID) -> tuple[App, UUID] | None:
-        """The app that a public link's secret opens, and the secret; None if it opens nothing (any more)."""
+    async def of_link(self, secret: UUID) -> App | None:
+        """The app that a public link's secret opens; None if it opens nothing (any more)."""
         async with self._database.read() as connection:
-            app = await store.app_of_link(connection, secret)
-        return (app, secret) if app else None
-
-    async def of_job(self, job_id: UUID) -> App | None:
-        """A job's app; None if it has never been interactive."""
-        async with self._database.read() as connection:
-            return await store.app_of_job(connection, job_id)
+            return await store.app_of_link(connection, secret)
 
     async def backend(self, app: App) -> Backend | None:
         """What answers for the app; None unless one of its runs is `running`."""

@@ -131,13 +131,11 @@ class AppsProxy:
     async def _find(self, scope: Scope, send: Send, asked: Asked) -> App | None:
         if asked.secret is None:
             return await self._apps.find(asked.slug or "")
-        found = await self._apps.of_link(asked.secret)
-        if found is not None:
-            return found[0]
-        if not await self._misses_too_often(scope, send):
+        app = await self._apps.of_link(asked.secret)
+        if app is None and not await self._misses_too_often(scope, send):
             message = "This link has been taken back, or has never been one."
             await notice(scope, send, 404, "link_unknown", "This link leads nowhere", message)
-        return None
+        return app
 
     async def _misses_too_often(self, scope: Scope, send: Send) -> bool:
         """Count a secret that has opened nothing; whether that has been answered, as one too many."""

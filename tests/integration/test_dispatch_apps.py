@@ -33,7 +33,7 @@ async def apps(house: House) -> AppService:
 
 
 async def app_of(house: House, apps: AppService, job_ref: str = BOARD_REF) -> App:
-    app = await apps.of_job((await house.jobs.get(house.workspace_id, job_ref)).job.id)
+    app = await apps.find((await house.jobs.get(house.workspace_id, job_ref)).slug or "")
     assert app is not None
     return app
 
@@ -62,14 +62,13 @@ async def test_the_name_survives_deploys_archiving_and_a_time_as_a_batch_job(hou
 async def test_nothing_answers_to_a_name_that_was_never_given(apps: AppService) -> None:
     assert await apps.find("board-00000000") is None
     assert await apps.of_link(uuid4()) is None
-    assert await apps.of_job(uuid4()) is None
 
 
 async def test_a_public_link_opens_its_app_until_it_is_taken_back(house: House, apps: AppService) -> None:
     await house.publishing.publish(house.principal, house.workspace_id, BOARD_REF)
     view = await house.jobs.get(house.workspace_id, BOARD_REF)
     assert view.public_secret is not None
-    assert await apps.of_link(view.public_secret) == (await app_of(house, apps), view.public_secret)
+    assert await apps.of_link(view.public_secret) == await app_of(house, apps)
     await house.publishing.unpublish(house.principal, house.workspace_id, BOARD_REF)
     assert await apps.of_link(view.public_secret) is None
 

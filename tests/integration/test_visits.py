@@ -30,8 +30,8 @@ class Visiting:
         self.administrator = Principal(user=estate.tenants["anna"].owner, is_admin=True)
 
     async def app_of(self, name: str) -> App:
-        job = await self.estate.services.jobs.get(self.estate.tenants[name].workspace_id, f"jobs.{name}.app")
-        app = await self.estate.services.apps.of_job(job.job.id)
+        view = await self.estate.services.jobs.get(self.estate.tenants[name].workspace_id, f"jobs.{name}.app")
+        app = await self.estate.services.apps.find(view.slug or "")
         assert app is not None
         return app
 

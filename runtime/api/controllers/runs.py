@@ -139,8 +139,8 @@ async def _visit(
 ) -> Triggered:
     """What a public link's holder may do: have the app run. NotFoundError unless the link is live, and leads here."""
     secret = uuid_or_text(data.script_id_or_ref_or_secret)
-    found = await services.apps.of_link(secret) if isinstance(secret, UUID) else None
-    if found is None or found[0].workspace_id != workspace_id:
+    app = await services.apps.of_link(secret) if isinstance(secret, UUID) else None
+    if app is None or app.workspace_id != workspace_id:
         limits.links.count(request)
         raise NotFoundError("no public link of this workspace has this secret", code="link_not_found")
     # For one link and one network: neither who tries out links nor who overdoes it with this one stops anybody else.
@@ -148,7 +148,7 @@ async def _visit(
     if data.profile is not None or data.refresh or data.skip_freshness:
         raise RefusedError("a public link starts the app as it is declared, without a profile or a refresh")
     services.health.require_room("the run")
-    run = await services.apps.wake(found[0], None)
+    run = await services.apps.wake(app, None)
     job = (await services.jobs.get(workspace_id, str(run.job_id))).job
     return Triggered(job, run.trigger, (run.trigger,), "triggered", run)
 
