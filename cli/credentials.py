@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.files import write_atomically
+from cli.files import refusing, write_atomically
 from runtime.errors import InvalidError
 from runtime.wire.tokens import TokenKeeper, TokenPair
 
@@ -26,20 +26,30 @@ def credentials_file() -> Path:
 
 def keeper_for(url: str) -> TokenKeeper:
     """The tokens for a daemon: the machine's if the environment holds one, else the person's."""
-    token = os.environ.get(TOKEN_VARIABLE)
-    return MachineToken(token) if token else StoredTokens(url)
+    return MachineToken(os.environ[TOKEN_VARIABLE]) if is_machine() else StoredTokens(url)
 
 
 def is_machine() -> bool:
     """Whether the environment brings a machine's token."""
-    return bool(os.environ.get(TOKEN_VARIABLE))
+    return bool(os.environ.get(TOKEN_VARIABLE, "").strip())
 
 
 class MachineToken:
     """A token from the environment: it is not renewed and never stored."""
 
     def __init__(self, token: str) -> None:
-        self._pair = TokenPair(token)
+        """Take a token, without the line's end that a file it was read from may have left.
+
+        Raises:
+            InvalidError: no header can carry it.
+        """
+        self._pair = TokenPair(token.strip())
+        if not _is_sendable(self._pair.access):
+            raise InvalidError(
+                f"the token in {TOKEN_VARIABLE} has characters that no token has",
+                code="token",
+                hint="give it as `token create` printed it",
+            )
 
     def load(self) -> TokenPair | None:
         """The token."""
@@ -67,9 +77,10 @@ class StoredTokens:
     def load(self) -> TokenPair | None:
         """The stored pair, None when logged out. Raises InvalidError if the file cannot be read."""
         entry = self._read().get(self._url)
-        if not isinstance(entry, dict) or not isinstance(entry.get("access_token"), str):
+        access, refresh = (entry.get("access_token"), entry.get("refresh_token")) if isinstance(entry, dict) else (0, 0)
+        if not isinstance(access, str) or not _is_sendable(access):
             return None
-        return TokenPair(entry["access_token"], entry.get("refresh_token"))
+        return TokenPair(access, refresh if isinstance(refresh, str) else None)
 
     def save(self, pair: TokenPair) -> None:
         """Store the pair beside those of other daemons."""
@@ -77,6 +88,11 @@ class StoredTokens:
         if pair.refresh:
             entry["refresh_token"] = pair.refresh
         self._write({**self._read(), self._url: entry})
+
+    def rehearse(self) -> None:
+        """Write what is there already; InvalidError if that fails, as it would with new tokens."""
+        with self.lock():
+            self._write(self._read())
 
     def clear(self) -> None:
         """Forget the pair."""
@@ -86,7 +102,9 @@ class StoredTokens:
     def lock(self) -> Generator[None, None, None]:
         """Keep other commands of this person from renewing at the same time."""
         self._make_directory()
-        with self._file.with_suffix(".lock").open("w") as lock:
+        with refusing(self._file.with_suffix(".lock")) as path:
+            lock = path.open("w")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -108,4 +126,10 @@ class StoredTokens:
         write_atomically(self._file, tomlkit.dumps({"daemons": daemons}), mode=0o600)
 
     def _make_directory(self) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with refusing(self._file.parent) as directory:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _is_sendable(token: str) -> bool:
+    """Whether a header can carry a token."""
+    return token.isascii() and token.isprintable()

@@ -13,7 +13,7 @@ FollowOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would happen and change nothing.")]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Full reload; also of the jobs downstream.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Name every file that differs.")]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Show at most so many, the newest.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="Show at most so many, the newest.")]
 
 
 def whole_number(text: str) -> int:

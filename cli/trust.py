@@ -9,7 +9,7 @@ import ssl
 from pathlib import Path
 
 from cli.credentials import credentials_file
-from cli.files import write_atomically
+from cli.files import refusing, write_atomically
 from cli.session import Session
 from runtime.wire.certificates import (
     UntrustedCertificateError,
@@ -74,7 +74,8 @@ def meet(session: Session) -> None:
     if not session.confirm("Is it the right one?"):
         raise UntrustedCertificateError(f"the certificate of `{endpoint.url}` is not trusted")
     pin = remembered(endpoint)
-    pin.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with refusing(pin.parent) as directory:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomically(pin, certificate, mode=0o600)
 
 

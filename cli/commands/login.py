@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.credentials import TOKEN_VARIABLE, MachineToken, keeper_for
+from cli.credentials import TOKEN_VARIABLE, MachineToken, StoredTokens, keeper_for
 from cli.options import session_of
 from cli.session import Session, owned_workspace
 from cli.workspace.root import require_root
@@ -96,6 +96,9 @@ def _is_logged_in(session: Session, resume: str | None) -> bool:
 
 def _log_in(session: Session, resume: str | None) -> bool:
     """Store tokens; False if nobody is there to wait, when the way to go on is printed instead."""
+    keeper = keeper_for(session.endpoint.url)
+    if isinstance(keeper, StoredTokens):
+        keeper.rehearse()  # an approval counts once: what it brings must not have nowhere to go
     device_code, interval = resume, RESUME_SECONDS
     if device_code is None:
         flow = session.client.start_device_login()
@@ -110,7 +113,7 @@ def _log_in(session: Session, resume: str | None) -> bool:
             return False
     with session.output.waiting("waiting for the approval"):
         answer = _wait_for_approval(session, device_code, interval)
-    keeper_for(session.endpoint.url).save(TokenPair(answer.jwt, answer.refresh_token))
+    keeper.save(TokenPair(answer.jwt, answer.refresh_token))
     return True
 
 

@@ -1,6 +1,7 @@
 """The `[runtime]` table of a workspace's `.dlt/config.toml`, which the SDK's own client reads too."""
 
 import tomllib
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ class RuntimeTable:
     @property
     def own_api_base_url(self) -> str | None:
         """The API's address unless it is the managed service's."""
-        host = urlsplit(self.api_base_url or "").hostname or ""
+        try:
+            host = urlsplit(self.api_base_url or "").hostname or ""
+        except ValueError:
+            host = ""  # no address at all, which whoever uses it will say
         hosted = any(host == domain or host.endswith(f".{domain}") for domain in _HOSTED)
         return None if hosted else self.api_base_url
 
@@ -67,6 +71,8 @@ def write_runtime_table(root: Path, values: dict[str, str]) -> None:
     table: Any = document.get("runtime")
     if table is None:
         table = document["runtime"] = tomlkit.table()
+    if not isinstance(table, MutableMapping):
+        raise InvalidError(f"`runtime` in `{file}` is no table", code="workspace_settings", hint="write `[runtime]`")
     for key, value in values.items():
         table[key] = value
     write_atomically(file, tomlkit.dumps(document))

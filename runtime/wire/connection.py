@@ -157,6 +157,9 @@ class Connection:
             raise _unreachable(self.endpoint, str(error)) from error
         except httpx.TimeoutException as error:
             raise DaemonUnreachableError(f"the daemon at `{self.endpoint.url}` does not answer in time") from error
+        except httpx.LocalProtocolError as error:
+            # Its text repeats the header that is at fault, which may be the token.
+            raise DaemonUnreachableError(f"the request to `{self.endpoint.url}` could not be written") from error
         except httpx.TransportError as error:
             raise DaemonUnreachableError(f"the connection to `{self.endpoint.url}` broke: {error}") from error
 

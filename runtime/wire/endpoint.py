@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from runtime.errors import InvalidError
 from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
@@ -62,16 +62,35 @@ def parse_endpoint(text: str, *, auth_base_url: str | None = None, ca_file: Path
     Raises:
         InvalidError: it is none of these.
     """
-    parts = urlsplit(text.strip())
+    parts = _split(text)
     if parts.scheme == "unix" and not parts.netloc and parts.path.startswith("/"):
         return socket_endpoint(Path(parts.path))
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidError(
-            f"`{text}` is not the address of a daemon",
-            code="url",
-            hint="write `unix:///run/dlt-runtime/api.sock` or `http://HOST:PORT`",
-        )
+        raise _no_address(text)
     if parts.username or parts.password:
         raise InvalidError("the address of a daemon holds no user name or password", code="url")
+    if auth_base_url is not None and not _split(auth_base_url).hostname:
+        raise _no_address(auth_base_url)
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(API_PREFIX)}"
     return Endpoint(url, url + API_PREFIX, (auth_base_url or url + AUTH_PREFIX).rstrip("/"), ca_file=ca_file)
+
+
+def _split(text: str) -> SplitResult:
+    """The parts of an address. Raises InvalidError where it has none, or a port that is none."""
+    try:
+        parts = urlsplit(text.strip())
+        _ = parts.port
+    except ValueError:
+        raise _no_address(text) from None
+    if not text.strip().isprintable():
+        raise _no_address(text)
+    return parts
+
+
+def _no_address(text: str) -> InvalidError:
+    shown = "this" if "@" in text else f"`{text}`"  # what stands before an @ may be a password
+    return InvalidError(
+        f"{shown} is not the address of a daemon",
+        code="url",
+        hint="write `unix:///run/dlt-runtime/api.sock` or `http://HOST:PORT`",
+    )

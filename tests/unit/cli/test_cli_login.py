@@ -69,6 +69,24 @@ def test_a_resumed_login_polls_until_it_is_approved_and_keeps_the_tokens(
     assert JWT not in done.out + done.err
 
 
+@pytest.mark.parametrize("words", [(), ("--resume", "dc")])
+def test_a_login_is_not_begun_or_taken_where_its_tokens_cannot_be_kept(
+    run: Run, approving: ScriptedDaemon, workspace: Path, home: Path, words: tuple[str, ...]
+) -> None:
+    (home / ".config").mkdir(mode=0o500)
+    done = run("login", *words, "--url", URL)
+    assert (done.code, done.err) == (1, f"error: `{home}/.config/dlt-runtime` cannot be written: Permission denied\n")
+    assert approving.requests(START) == approving.requests(POLL) == []
+
+
+def test_tokens_of_other_daemons_are_still_there_after_a_login(
+    run: Run, approving: ScriptedDaemon, workspace: Path
+) -> None:
+    StoredTokens("http://other").save(TokenPair("other"))
+    run("login", "--resume", "dc", "--url", URL)
+    assert StoredTokens("http://other").load() == TokenPair("other")
+
+
 def test_an_address_given_at_login_becomes_the_workspaces(run: Run, approving: ScriptedDaemon, workspace: Path) -> None:
     run("login", "--resume", "dc", "--url", URL)
     assert (workspace / ".dlt/config.toml").read_text() == (

@@ -11,6 +11,7 @@ import cli.commands.info
 from cli.exit_codes import ExitCode
 from cli.groups import load_command
 from cli.main import COMMANDS
+from tests.scripted_daemon import ScriptedDaemon
 from tests.unit.cli.conftest import Run
 
 OFFICIAL = (
@@ -116,3 +117,10 @@ def test_a_listing_imports_nothing_that_only_a_deploy_or_a_terminal_needs(tmp_pa
     ended = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert ended.returncode == ExitCode.NO_DAEMON, ended.stderr
     assert ended.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("limit", ["0", "x", "9" * 20])
+def test_a_limit_that_is_none_is_a_wrong_command_line(
+    run: Run, daemon: ScriptedDaemon, workspace: Path, limit: str
+) -> None:
+    assert run("job-run", "list", "--limit", limit).code == ExitCode.USAGE

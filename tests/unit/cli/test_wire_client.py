@@ -129,6 +129,16 @@ def test_a_broken_connection_is_a_daemon_that_cannot_be_reached(
         client.run(WORKSPACE_ID, RUN_ID)
 
 
+def test_a_header_that_cannot_be_written_is_not_repeated(daemon: ScriptedDaemon) -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("Illegal header value b'Bearer s3cret'")
+
+    daemon.does(RUN, broken)
+    with client_of(daemon) as client, pytest.raises(DaemonUnreachableError) as caught:
+        client.run(WORKSPACE_ID, RUN_ID)
+    assert "s3cret" not in caught.value.message
+
+
 def test_parts_of_a_path_are_escaped(daemon: ScriptedDaemon) -> None:
     with client_of(daemon) as client, pytest.raises(NotFoundError):
         client.job(WORKSPACE_ID, "../../admin?x")
