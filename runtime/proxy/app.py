@@ -9,6 +9,8 @@ from uuid import UUID
 
 import structlog
 
+from runtime.auth.tally import Tally
+from runtime.auth.throttling import network_of
 from runtime.dispatch.apps import App, AppService, Backend
 from runtime.dispatch.runs import RunService
 from runtime.dispatch.visits import Grant, VisitService
@@ -19,7 +21,6 @@ from runtime.proxy.connections import Connections
 from runtime.proxy.crowding import Crowded, Crowds
 from runtime.proxy.forwarding import Route, TooLateError, cut, forward, host_of, raw_path_of, visit_of
 from runtime.proxy.gate import Gate, entry_marks, visit_cookie
-from runtime.proxy.guessing import MISSES, TICKETS, Tally
 from runtime.proxy.origins import may_use_cookies
 from runtime.proxy.pages import notice, redirect, wants_page
 from runtime.proxy.places import OWN, Asked, Place, asked_by_host, asked_by_path, raw_path_within
@@ -30,6 +31,12 @@ from runtime.proxy.upstream import AnswerError
 from runtime.proxy.watching import Watch
 from runtime.settings import Settings
 
+# Secrets of links and tickets cannot be guessed (122 random bits and more); who tries all the same is soon told so and
+# no more. What is right is never refused: whoever shares an address with a guesser comes in.
+_MISSES = 20
+"""So many secrets that open nothing may one network show in a minute."""
+_TICKETS = 120
+"""So many browsers of one network may come by public links in a minute."""
 _LONGEST_PATH = 200
 
 log = structlog.get_logger()
@@ -52,7 +59,7 @@ class AppsProxy:
         self._resting = Resting(apps, runs, visits, settings.apps.wait_seconds)
         self._watch = Watch(visits)
         self._crowds = Crowds(settings.apps)
-        self._misses, self._tickets = Tally(MISSES), Tally(TICKETS)
+        self._misses, self._tickets = Tally(_MISSES), Tally(_TICKETS)
         self._connections: dict[UUID, tuple[UUID, Connections]] = {}
 
     def close(self) -> None:
@@ -141,11 +148,11 @@ class AppsProxy:
         """Count a secret that has opened nothing; whether that has been answered, as one too many."""
         if await self._is_too_soon(scope, send, self._misses):
             return True
-        self._misses.note(visit_of(scope).client)
+        self._misses.note(_network(scope))
         return False
 
     async def _is_too_soon(self, scope: Scope, send: Send, tally: Tally) -> bool:
-        wait = tally.wait_seconds(visit_of(scope).client)
+        wait = tally.wait_seconds(_network(scope))
         if wait:
             headers = ((b"retry-after", b"%d" % wait),)
             await notice(scope, send, 429, "too_soon", "Too many attempts", f"Try again in {wait} seconds.", headers)
@@ -196,7 +203,7 @@ class AppsProxy:
         """A browser that came by a link goes on at the app's own address, where its cookie is."""
         if await self._is_too_soon(scope, send, self._tickets):
             return
-        self._tickets.note(visit_of(scope).client)
+        self._tickets.note(_network(scope))
         ticket = await self._visits.ticket_of_link(app, asked.secret or UUID(int=0))
         inner = raw_path_within(raw_path_of(scope), asked.prefix).decode("latin-1")
         query = scope["query_string"].decode("latin-1")
@@ -255,6 +262,10 @@ class AppsProxy:
         connections = Connections(backend.connect)
         self._connections[app.job_id] = (backend.run_id, connections)
         return connections
+
+
+def _network(scope: Scope) -> str:
+    return network_of(visit_of(scope).client)
 
 
 def _asked_for(scope: Scope, asked: Asked) -> str:
