@@ -15,7 +15,7 @@ from runtime.runner.lines import PARTIAL_LINE_SECONDS, LineSplitter
 from runtime.runner.logs import BLOCK_BYTES, LogTail
 from runtime.sizes import bytes_text
 from runtime.store.database import Database
-from runtime.store.logs import last_program_line
+from runtime.store.logs import count_program_lines, last_program_line
 from runtime.store.runs import find_live
 
 _BURST_SECONDS = 5.0
@@ -47,7 +47,8 @@ class ProgramLog:
         self._run_id = run_id
         self._allowance = allowance
         self._may_shrink = may_shrink
-        self._offset = self._stored = 0
+        self._offset = self._stored = self._lines = 0
+        self._is_cut = False
         self._beyond = allowance.bytes + _READ_AHEAD_BYTES
         self._paid_until = float("-inf")
         self._splitter = LineSplitter(writer.masker_of(run_id))
@@ -90,7 +91,9 @@ class ProgramLog:
         async with self._database.read() as connection:
             live = await find_live(connection, self._run_id)
             self.last_line = await last_program_line(connection, self._run_id)
+            self._lines = await count_program_lines(connection, self._run_id)
         self._offset = self._stored = live.log_offset if live else 0
+        self._is_cut = self._room <= 0
         self._beyond = self._offset + max(self._room, 0) + _READ_AHEAD_BYTES
 
     async def _follow_beginning(self) -> bool:
@@ -114,8 +117,10 @@ class ProgramLog:
                     return True
             pending = self._splitter.pending_bytes
             await self._store(self._splitter.finish(), pending)
-            if self._offset < self._allowance.bytes:  # else an earlier daemon has said so
-                await self._say(f"the log is cut here, at {bytes_text(self._allowance.bytes)}; its last lines follow")
+            if not self._is_cut:  # else an earlier daemon has said so
+                most = self._allowance.bytes
+                place = f"at {bytes_text(most)}" if self._stored >= most else f"after {self._lines} short lines"
+                await self._say(f"the log is cut here, {place}; its last lines follow")
             await self._ended.wait()
             return False
         finally:
@@ -125,7 +130,7 @@ class ProgramLog:
 
     @property
     def _room(self) -> int:
-        return self._allowance.bytes - self._stored
+        return self._allowance.room(self._stored, self._lines)
 
     async def _keep_pace(self, lines: int, clock: Callable[[], float]) -> None:
         """Wait, while the job goes on, where it writes faster than it may: others want their lines stored, too."""
@@ -182,3 +187,4 @@ class ProgramLog:
             read_bytes = held_before - self._splitter.pending_bytes
             await self._writer.append(self._run_id, "program", lines, read_bytes=read_bytes)
             self._stored += read_bytes
+            self._lines += len(lines)

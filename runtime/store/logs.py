@@ -94,6 +94,12 @@ async def count_lines(connection: Connection, run_id: UUID) -> int:
     return int(end or 0)
 
 
+async def count_program_lines(connection: Connection, run_id: UUID) -> int:
+    """How many of a run's lines are the job's."""
+    count = "SELECT coalesce(sum(line_count), 0) FROM log_chunks WHERE run_id = ? AND phase = 'program'"
+    return int(await connection.value(count, (run_id.bytes,)))
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Lines as they are kept."""
