@@ -33,9 +33,9 @@ from runtime.settings import Settings
 
 # Secrets of links and tickets cannot be guessed (122 random bits and more); who tries all the same is soon told so and
 # no more. What is right is never refused: whoever shares an address with a guesser comes in.
-_MISSES = 20
+MISSES = 20
 """So many secrets that open nothing may one network show in a minute."""
-_TICKETS = 120
+TICKETS = 120
 """So many browsers of one network may come by public links in a minute."""
 _LONGEST_PATH = 200
 
@@ -59,7 +59,7 @@ class AppsProxy:
         self._resting = Resting(apps, runs, visits, settings.apps.wait_seconds)
         self._watch = Watch(visits)
         self._crowds = Crowds(settings.apps)
-        self._misses, self._tickets = Tally(_MISSES), Tally(_TICKETS)
+        self._misses, self._tickets = Tally(MISSES), Tally(TICKETS)
         self._connections: dict[UUID, tuple[UUID, Connections]] = {}
 
     def close(self) -> None:
