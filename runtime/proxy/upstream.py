@@ -1,8 +1,9 @@
 """A connection to an app: one request at a time, its answer as it comes.
 
 `httptools`, which reads what browsers send us, reads what apps answer too: it is strict about framing, quick, and
-hands over headers and bodies as they are. What it does not bound is bounded here: the head of an answer, and what is
-read ahead of a browser that does not keep up. No content is decoded, no redirect followed and no cookie kept.
+hands over headers and bodies as they are. What it does not bound is bounded here: the head of an answer, what frames
+its body, and what is read ahead of a browser that does not keep up. No content is decoded, no redirect followed and no
+cookie kept. Trailers are dropped: behind the head they could only be taken for what they are not.
 """
 
 import asyncio
@@ -15,8 +16,11 @@ from typing import cast
 import httptools
 
 MOST_HEAD_BYTES = 64 * 1024
+"""Of a head, and of what comes after it without being body: the sizes of chunks with what may follow, and trailers."""
 MOST_HEADERS = 256
 _READ_AHEAD_BYTES = 256 * 1024
+_PIECE_BYTES = 64
+"""What a piece of a body costs besides its bytes."""
 _WRITE_AHEAD_BYTES = 256 * 1024
 _CHUNK_FREE = frozenset((204, 304))
 
@@ -52,14 +56,24 @@ class _Reading:
     """What is known of the answer that is coming."""
 
     is_head_request: bool = False
-    bytes_of_head: int = 0
+    bytes_of_framing: int = 0
+    has_got_on: bool = False
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     head: Head | None = None
     is_framed: bool = False
     is_complete: bool = False
     error: AnswerError | None = None
+    fresh: list[bytes] = field(default_factory=list)
     pieces: deque[bytes] = field(default_factory=deque)
     size: int = 0
+
+    def keep_fresh(self) -> None:
+        """Make one piece of what has come of the body at once: in tiny chunks it would cost many times its size."""
+        if self.fresh:
+            piece = self.fresh[0] if len(self.fresh) == 1 else b"".join(self.fresh)
+            self.fresh.clear()
+            self.pieces.append(piece)
+            self.size += len(piece) + _PIECE_BYTES
 
 
 class Upstream(asyncio.Protocol):
@@ -193,8 +207,7 @@ class Upstream(asyncio.Protocol):
         if self._parser is None or reading.is_complete:
             self.abort()  # nothing was asked
             return
-        if reading.head is None:
-            reading.bytes_of_head += len(data)
+        reading.has_got_on = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -202,15 +215,26 @@ class Upstream(asyncio.Protocol):
             self.transport.pause_reading()
         except httptools.HttpParserError:
             self._fail(AnswerError("what the app answers is no HTTP"))
-        if reading.head is None and reading.bytes_of_head > MOST_HEAD_BYTES:
-            self._fail(AnswerError("the headers of the app's answer are too large"))
+        reading.keep_fresh()
+        if not reading.has_got_on:  # else there is little besides
+            reading.bytes_of_framing += len(data)
+            if reading.bytes_of_framing > MOST_HEAD_BYTES:
+                part = "headers" if reading.head is None else "trailers"
+                self._fail(AnswerError(f"the {part} of the app's answer are too large"))
         if reading.size > _READ_AHEAD_BYTES and not self._is_paused and not self.is_lost:
             self._is_paused = True
             self.transport.pause_reading()
         self._news.set()
 
+    def on_message_begin(self) -> None:
+        """The parser's; an answer after the one that was asked for says that the app counts otherwise than we do."""
+        if self._reading.is_complete:
+            self._keeps_alive = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """The parser's."""
+        if self._reading.head is not None:
+            return  # a trailer, or an answer that was not asked for
         if len(self._reading.headers) < MOST_HEADERS:
             self._reading.headers.append((name, value))
         else:
@@ -220,6 +244,8 @@ class Upstream(asyncio.Protocol):
         """The parser's."""
         assert self._parser is not None  # noqa: S101 - it calls us
         reading, status = self._reading, self._parser.get_status_code()
+        if reading.head is not None:
+            return
         if status < 200 and status != 101:
             reading.headers = []
             return
@@ -229,18 +255,27 @@ class Upstream(asyncio.Protocol):
         self._keeps_alive = self._parser.should_keep_alive()
         if reading.error is None:
             reading.head = Head(status, reading.headers)
+        self._get_on()
         if reading.is_head_request or status in _CHUNK_FREE or status == 101:
             reading.is_complete = True
 
     def on_body(self, body: bytes) -> None:
         """The parser's."""
-        self._reading.pieces.append(body)
-        self._reading.size += len(body)
+        if self._reading.is_complete:
+            self._keeps_alive = False  # nobody has asked for it
+            return
+        self._reading.fresh.append(body)
+        self._get_on()
 
     def on_message_complete(self) -> None:
         """The parser's; also after an interim answer, which is none yet."""
         if self._reading.head is not None:
             self._reading.is_complete = True
+            self._get_on()
+
+    def _get_on(self) -> None:
+        self._reading.has_got_on = True
+        self._reading.bytes_of_framing = 0
 
     def _fail(self, error: AnswerError) -> None:
         if self._reading.error is None:
