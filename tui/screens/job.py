@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 from uuid import UUID
 
 from textual.app import ComposeResult
@@ -13,16 +14,18 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from cli.output.jobs import entry_point, job_label
 from cli.output.text import clean
-from runtime.wire.failures import BadRequestError, InConflictError, MissingError
+from runtime.wire.failures import BadRequestError, InConflictError
 from runtime.wire.jobs import DetailedScriptResponse, ScriptVersionResponse
 from runtime.wire.run_details import DetailedRunResponse
 from runtime.wire.schedules import IntervalSpanResponse, IntervalsResponse, ScheduleResponse
+from tui import actions
 from tui.estate import Changed, job_state
 from tui.screens.job_actions import JobActions
+from tui.screens.page import or_none
 from tui.screens.run_columns import run_columns
 from tui.widgets.facts import Facts
 from tui.widgets.listing import Column, Listing
-from tui.wording import schedule_text, state_text, tags_of
+from tui.wording import run_reference, schedule_text, state_text, tags_of
 
 RUNS = 200
 
@@ -43,7 +46,9 @@ class JobScreen(JobActions):
         self._job_id = job_id
         self._runs: dict[UUID, DetailedRunResponse] = {}
         self._schedule: ScheduleResponse | None = None
-        self._is_asked_for = False
+        self._has_intervals = False
+        self._known_version: int | None = None
+        """That of the job when its versions were asked for."""
 
     def content(self) -> ComposeResult:
         """Four tabs."""
@@ -69,37 +74,36 @@ class JobScreen(JobActions):
                 with VerticalScroll():
                     yield Static(id="diff", markup=False)
 
-    def on_screen_resume(self) -> None:
-        """Ask anew for what is not at hand, as soon as the job is known."""
-        self._is_asked_for = False
-
-    def _ask(self, job: DetailedScriptResponse) -> None:
-        place = self.place
-        self.fetch(lambda: place.console.runs(RUNS, script_id=str(job.id)).items, self._take_runs, group="runs")
-        self.fetch(lambda: place.console.versions(job.job_ref), self._show_versions, group="versions")
-        self.fetch(lambda: _or_none(lambda: place.schedules.intervals(job.job_ref)), self._show_spans, group="spans")
-
     @property
     def job(self) -> DetailedScriptResponse | None:
         """The job that the screen is about."""
         return self.estate.jobs.get(self._job_id)
 
     def changed(self, changed: Changed) -> None:
-        """Show the job as it is, and its runs."""
-        if not changed.everything and self._job_id not in changed.jobs:
+        """Show the job as it is, its runs, and what else may be another now."""
+        have_runs_changed = self._put_runs(changed.runs)
+        if changed.everything or have_runs_changed:
+            self._show_runs()
+        if not (changed.everything or changed.packages or self._job_id in changed.jobs):
             return
-        for run_id in changed.runs:
-            run = self.estate.runs.get(run_id)
-            if run is not None and run.script.id == self._job_id:
-                self._runs[run_id] = run
-        self._show_runs()
         self._show_facts()
         job, place = self.job, self.place
-        if job is not None:
-            if not self._is_asked_for:
-                self._is_asked_for = True
-                self._ask(job)
-            self.fetch(lambda: place.schedules.schedule(job.job_ref), self._take_schedule, group="schedule")
+        if job is None:
+            return
+        is_new = changed.everything or self._known_version is None
+        if is_new:
+            self.fetch(lambda: place.console.runs(RUNS, script_id=str(job.id)).items, self._take_runs, group="runs")
+        if is_new or changed.packages or job.version != self._known_version:
+            self.fetch(lambda: place.console.versions(job.job_ref), self._show_versions, group="versions", in_turn=True)
+        if is_new or job.version != self._known_version or (have_runs_changed and self._has_intervals):
+            self.fetch(
+                lambda: or_none(lambda: place.schedules.intervals(job.job_ref), BadRequestError, InConflictError),
+                self._take_intervals,
+                group="intervals",
+                in_turn=True,
+            )
+        self._known_version = job.version
+        self.fetch(lambda: place.schedules.schedule(job.job_ref), self._take_schedule, group="schedule", in_turn=True)
 
     def tick(self) -> None:
         """Relative times."""
@@ -112,6 +116,38 @@ class JobScreen(JobActions):
         keys_go_to = {"about": "#all-facts", "runs": "#run-list", "intervals": "#spans", "versions": "#version-list"}
         self.query_one(keys_go_to[name]).focus()
 
+    @property
+    def _is_about_a_run(self) -> bool:
+        """Whether keys are about the marked run rather than the job."""
+        return self.query_one(TabbedContent).active == "runs"
+
+    @property
+    def _current(self) -> DetailedRunResponse | None:
+        run: DetailedRunResponse | None = self.query_one("#run-list", Listing).current
+        return run
+
+    def action_cancel_job(self) -> None:
+        """Stop the marked run, elsewhere than among the runs the newest active one."""
+        run, place = self._current, self.place
+        if not self._is_about_a_run:
+            super().action_cancel_job()
+        elif run is not None:
+            self.ours.act(lambda: actions.cancel_run(place, run))
+
+    def action_copy_link(self) -> None:
+        """Copy the address of the marked run's page, elsewhere the job's."""
+        if not self._is_about_a_run:
+            super().action_copy_link()
+        elif (run := self._current) is not None:
+            self.copy_link("runs", str(run.id))
+
+    def action_copy_reference(self) -> None:
+        """Copy what commands call the marked run, elsewhere the job."""
+        if not self._is_about_a_run:
+            super().action_copy_reference()
+        elif (run := self._current) is not None:
+            self.copy(run_reference(run))
+
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         """Look at a run."""
         if event.listing.id == "run-list":
@@ -121,37 +157,58 @@ class JobScreen(JobActions):
 
     def on_listing_highlighted(self, event: Listing.Highlighted) -> None:
         """Show what a version has changed."""
-        if event.listing.id == "version-list" and event.row is not None:
+        if event.listing.id == "version-list":
             self._show_diff(event.row)
 
     def on_listing_sorted(self) -> None:
         """Show runs in the new order."""
         self._show_runs()
 
+    def _put_runs(self, changed: Mapping[UUID, DetailedRunResponse | None]) -> bool:
+        """Put those runs of the job that have changed, and take away those that are gone; whether there were any."""
+        were_any = False
+        for run_id, run in changed.items():
+            if run is None:
+                were_any |= self._runs.pop(run_id, None) is not None
+            elif run.script.id == self._job_id:
+                self._runs[run_id] = run
+                were_any = True
+        return were_any
+
     def _take_runs(self, runs: list[DetailedRunResponse]) -> None:
-        self._runs = {run.id: run for run in runs} | self._runs
+        """The newest, as the daemon told them, and as changes have made them since."""
+        newest = max((run.number for run in runs), default=0)
+        of_job = {run.id: run for run in self.estate.runs.values() if run.script.id == self._job_id}
+        told = {run.id: of_job.get(run.id, run) for run in runs}
+        self._runs = told | {run_id: run for run_id, run in of_job.items() if run.number > newest}
         self._show_runs()
 
     def _show_runs(self) -> None:
-        runs = sorted(self._runs.values(), key=lambda run: run.number, reverse=True)
+        runs = sorted(self._runs.values(), key=lambda run: run.number, reverse=True)[:RUNS]
+        if len(runs) < len(self._runs):
+            self._runs = {run.id: run for run in runs}
         self.query_one("#run-list", Listing).show(runs)
 
     def _take_schedule(self, schedule: ScheduleResponse) -> None:
         self._schedule = schedule
         self._show_facts()
 
-    def _show_spans(self, intervals: IntervalsResponse | None) -> None:
+    def _take_intervals(self, intervals: IntervalsResponse | None) -> None:
+        self._has_intervals = intervals is not None
         self.query_one("#spans", Listing).show(intervals.spans[::-1] if intervals else [])
 
     def _show_versions(self, versions: list[ScriptVersionResponse]) -> None:
-        self.query_one("#version-list", Listing).show(versions)
-        if versions:
-            self._show_diff(versions[0])
+        listing = self.query_one("#version-list", Listing)
+        listing.show(versions)
+        self._show_diff(listing.current)
 
-    def _show_diff(self, version: ScriptVersionResponse) -> None:
-        rows = list(self.query_one("#version-list", Listing).rows)
-        place = next(place for place, row in enumerate(rows) if row.version == version.version)
-        before = rows[place + 1] if place + 1 < len(rows) else None
+    def _show_diff(self, version: ScriptVersionResponse | None) -> None:
+        """What the marked version has changed; nothing where none is marked."""
+        if version is None:
+            self.query_one("#diff", Static).update()
+            return
+        older = [row for row in self.query_one("#version-list", Listing).rows if row.version < version.version]
+        before = max(older, key=lambda row: row.version, default=None)
         self.query_one("#diff", Static).update(difference(before, version))
 
     def _show_facts(self) -> None:
@@ -209,11 +266,3 @@ def difference(before: ScriptVersionResponse | None, after: ScriptVersionRespons
 def _lines(version: ScriptVersionResponse) -> list[str]:
     text = json.dumps(version.job_definition, indent=2, sort_keys=True, ensure_ascii=False)
     return [clean(line) for line in text.split("\n")]
-
-
-def _or_none(ask: Any) -> Any:
-    """The answer; None for a job without such a thing."""
-    try:
-        return ask()
-    except (BadRequestError, InConflictError, MissingError):
-        return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from textual.app import ComposeResult
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tui.app import RuntimeTui
 
 TICK_SECONDS = 1.0
+TURN_SECONDS = 1.0
+"""What changes all the time is asked for so often at most."""
 Answer = TypeVar("Answer")
 
 
@@ -31,7 +34,10 @@ class Page(Screen[None]):
     Handlers of a screen do not call those of this class: Textual does so itself, after them.
     """
 
-    mode = ""
+    def __init__(self) -> None:
+        super().__init__()
+        self._turns: dict[str, Callable[[], None] | None] = {}
+        """Groups whose question is under way, or was a moment ago, with what asks the next one."""
 
     def compose(self) -> ComposeResult:
         """The bar, what the screen is about, the keys."""
@@ -105,33 +111,55 @@ class Page(Screen[None]):
         """Copy the address of a run, job or pipeline."""
         self.fetch(lambda: self.place.link(kind, name), self.copy, group="link")
 
-    def fetch(self, ask: Callable[[], Answer], show: Callable[[Answer], None], *, group: str) -> None:
+    def fetch(
+        self, ask: Callable[[], Answer], show: Callable[[Answer], None], *, group: str, in_turn: bool = False
+    ) -> None:
         """Ask the daemon away from the interface, and show the answer if this screen still wants it.
 
         A newer question of the same group takes the place of the older one.
+
+        Args:
+            in_turn: It waits for the answer to the older one instead, which is shown, and takes the place of another
+                that waits: for what may change faster than it is answered, which would never be shown otherwise.
         """
+        if in_turn:
+            if group in self._turns:
+                self._turns[group] = lambda: self.fetch(ask, show, group=group, in_turn=True)
+                return
+            self._turns[group] = None
+
+        def answered(then: Callable[[], None]) -> None:
+            if in_turn:
+                self.set_timer(TURN_SECONDS, lambda: self._next_turn(group))
+            then()
 
         def work() -> None:
             worker = get_current_worker()
             try:
                 answer = ask()
             except JobRuntimeError as error:
-                if not worker.is_cancelled:
-                    self.app.call_from_thread(self.ours.report, error)
-                return
+                then = partial(self.ours.report, error)
+            else:
+                then = partial(self._show, show, answer)
             if not worker.is_cancelled:
-                self.app.call_from_thread(self._show, show, answer)
+                self.app.call_from_thread(answered, then)
 
         self.run_worker(work, thread=True, group=group, exclusive=True)
+
+    def _next_turn(self, group: str) -> None:
+        ask = self._turns.pop(group, None)
+        if ask is not None:
+            ask()
 
     def _show(self, show: Callable[[Answer], None], answer: Answer) -> None:
         if self.is_attached and self.display:  # a screen that is being removed is not displayed
             show(answer)
 
 
-def or_none(ask: Callable[[], Answer]) -> Answer | None:
-    """The answer; None where the daemon knows no such thing, or it is not for the caller."""
+def or_none(ask: Callable[[], Answer], *also: type[JobRuntimeError]) -> Answer | None:
+    """The answer; None where the daemon knows no such thing, it is not for the caller, or such an error says no."""
+    refusals: tuple[type[JobRuntimeError], ...] = (ForbiddenError, MissingError, *also)
     try:
         return ask()
-    except (ForbiddenError, MissingError):
+    except refusals:
         return None
