@@ -79,17 +79,62 @@ def draw(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> Drawing:
     known = {box.id: box for box in boxes}
     usable = list(dict.fromkeys(one for one in arrows if one.source in known and one.target in known))
     forwards = _acyclic(list(known), usable)
-    linked = {end for arrow in forwards for end in (arrow.source, arrow.target)}
-    placed = [box for box in known.values() if box.id in linked]
-    layers, wires = _slots(placed, forwards)
-    _order(layers, wires)
-    _stack(layers, wires)
+    parts = _connected(known, forwards)
+    linked = {box.id for part, _ in parts for box in part}
     drawn = set(forwards)
     return Drawing(
-        lines=_paint(layers, wires),
+        lines=[line for part, own in parts for line in _draw_part(part, own)],
         alone=[box for box in known.values() if box.id not in linked],
         backwards=[arrow for arrow in usable if arrow not in drawn],
     )
+
+
+def piece_count(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> int:
+    """Of how many pieces the lines of a drawing are, one from each layer to the next: what it takes grows with that."""
+    known = {box.id: box for box in boxes}
+    usable = [one for one in dict.fromkeys(arrows) if one.source in known and one.target in known]
+    forwards = _acyclic(list(known), usable)
+    depths = _depths(list(known), forwards)
+    return sum(depths[arrow.target] - depths[arrow.source] for arrow in forwards)
+
+
+def _connected(boxes: Mapping[str, Box], arrows: Sequence[Arrow]) -> list[tuple[list[Box], list[Arrow]]]:
+    """The parts that no arrow leads between, each with its arrows: what a picture takes grows with more than its size.
+
+    The part that has the first box comes first; boxes without arrows are in none.
+    """
+    beside: dict[str, list[Arrow]] = {}
+    for arrow in arrows:
+        beside.setdefault(arrow.source, []).append(arrow)
+        beside.setdefault(arrow.target, []).append(arrow)
+    part_of: dict[str, int] = {}
+    count = 0
+    for first in boxes:
+        if first in part_of or first not in beside:
+            continue
+        part_of[first] = count
+        ready = [first]
+        for here in ready:
+            for arrow in beside[here]:
+                for end in (arrow.source, arrow.target):
+                    if end not in part_of:
+                        part_of[end] = count
+                        ready.append(end)
+        count += 1
+    parts: list[tuple[list[Box], list[Arrow]]] = [([], []) for _ in range(count)]
+    for box in boxes.values():
+        if box.id in part_of:
+            parts[part_of[box.id]][0].append(box)
+    for arrow in arrows:
+        parts[part_of[arrow.source]][1].append(arrow)
+    return parts
+
+
+def _draw_part(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> list[str]:
+    layers, wires = _slots(boxes, arrows)
+    _order(layers, wires)
+    _stack(layers, wires)
+    return _paint(layers, wires)
 
 
 def _acyclic(ids: Sequence[str], arrows: Sequence[Arrow]) -> list[Arrow]:
@@ -152,9 +197,10 @@ def _slots(boxes: Sequence[Box], arrows: Sequence[Arrow]) -> tuple[list[list[_Sl
         for depth in range(depths[arrow.source] + 1, last + 1):
             there = target
             if depth < last:
-                there = passing.setdefault((arrow.source, depth), _Slot(arrow.source, None))
-                if there not in layers[depth]:
-                    layers[depth].append(there)
+                if (arrow.source, depth) not in passing:
+                    passing[arrow.source, depth] = _Slot(arrow.source, None)
+                    layers[depth].append(passing[arrow.source, depth])
+                there = passing[arrow.source, depth]
             head = arrow.head if depth == last else ""
             wires.setdefault(depth - 1, {})[(id(here), id(there), head)] = (here, there, head)
             here = there

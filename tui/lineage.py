@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cli.output.jobs import short_ref
 from cli.output.text import clean
 from runtime.wire.lineage import LineageNodeResponse, LineageResponse
-from tui.layered import Arrow, Box, draw
+from tui.layered import Arrow, Box, draw, piece_count
 
 _HEADS = {"success": "▶", "fail": "✗", "freshness": "≈", "runs": "▶", "loads": "▶"}
 _LEGEND = {"fail": "✗ starts on failure", "freshness": "≈ waits until it is fresh"}
@@ -18,12 +18,19 @@ _VERBS = {
 }
 
 
+DRAWN_PIECES = 1000
+"""Nobody follows more pieces of lines, and drawing them takes long."""
+
+
 def picture(lineage: LineageResponse) -> list[str]:
-    """The graph, a legend where it is needed, and what the picture has no place for."""
+    """The graph, a legend where it is needed, and what the picture has no place for; a large graph in words."""
     with_profile = len({node.profile for node in lineage.nodes if node.profile}) > 1
     names = {node.id: _name(node) for node in lineage.nodes}
     boxes = [Box(node.id, node.kind, _lines(node, with_profile=with_profile)) for node in lineage.nodes]
-    drawing = draw(boxes, [Arrow(link.source, link.target, _HEADS[link.kind]) for link in lineage.links])
+    arrows = [Arrow(link.source, link.target, _HEADS[link.kind]) for link in lineage.links]
+    if piece_count(boxes, arrows) > DRAWN_PIECES:
+        return [f"{len(arrows):,} links are too much to draw, so in words:", "", *in_words(lineage)]
+    drawing = draw(boxes, arrows)
     kinds = {link.kind for link in lineage.links}
     legend = [text for kind, text in _LEGEND.items() if kind in kinds]
     lines = [f"▶ starts, or fills   {'   '.join(legend)}".rstrip(), ""] if drawing.lines else []
@@ -39,10 +46,12 @@ def picture(lineage: LineageResponse) -> list[str]:
 def in_words(lineage: LineageResponse) -> list[str]:
     """One line for each thing, and below it what it leads to."""
     names = {node.id: _name(node, with_profile=True) for node in lineage.nodes}
+    led_to: dict[str, list[str]] = {}
+    for link in lineage.links:
+        led_to.setdefault(link.source, []).append(f"  {_VERBS[link.kind]} {names[link.target]}")
     lines: list[str] = []
     for node in lineage.nodes:
-        lines.append(names[node.id])
-        lines += [f"  {_VERBS[link.kind]} {names[link.target]}" for link in lineage.links if link.source == node.id]
+        lines += (names[node.id], *led_to.get(node.id, ()))
     return lines or ["no jobs, and no data"]
 
 
