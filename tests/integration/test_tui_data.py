@@ -1,19 +1,25 @@
 """The screen of the data while things happen, and its way to the dashboard."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Any, cast
 
 import pytest
 
 from runtime.domain.identities import Principal
 from runtime.wire.jobs import DASHBOARD_JOB_REF, TriggerJobsRequest
-from runtime.wire.pipelines import DetailedPipelineResponse
+from runtime.wire.lineage import LineageResponse
+from runtime.wire.pipeline_client import PipelineClient
+from runtime.wire.pipelines import DetailedPipelineResponse, PipelineResponse
 from tests.console_store import serve_console
 from tests.factories import make_raw_definition
 from tests.served_estate import ServedEstate, serve_estate
 from tests.tenants import Estate, Tenant, as_tenant
 from tests.tui_pilot import Person, sitting_at, tui_for
+from tui.estate import Changed
+from tui.screens import data
+from tui.screens.page import Page
 from tui.widgets.listing import Listing
 from tui.widgets.table_tree import TableTree
 
@@ -99,3 +105,61 @@ async def test_the_dashboard_of_the_workspace_is_opened_and_no_other_app(monkeyp
 
 def dashboard(person: Person) -> Any:
     return next(job for job in person.app.estate.jobs.values() if job.job_ref == DASHBOARD_JOB_REF)
+
+
+async def test_pipelines_are_shown_though_runs_change_faster_than_the_daemon_answers(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sitting_at(tui_for(served)) as person:
+        app = person.app
+        run = app.estate.recent[0]
+        pipelines, pipeline = PipelineClient.pipelines, PipelineClient.pipeline
+
+        def change() -> None:
+            app.call_from_thread(lambda: cast(Page, app.screen).changed(Changed(runs={run.id: run})))
+
+        def all_of_them(client: PipelineClient) -> list[PipelineResponse]:
+            told = pipelines(client)
+            change()
+            return told
+
+        def one(client: PipelineClient, name: str, profile: str) -> DetailedPipelineResponse:
+            told = pipeline(client, name, profile)
+            change()
+            return told
+
+        monkeypatch.setattr(PipelineClient, "pipelines", all_of_them)
+        monkeypatch.setattr(PipelineClient, "pipeline", one)
+        await person.goes_to("5", "shop_data")
+        await person.reads("last load")
+
+
+async def test_lineage_is_drawn_where_it_is_looked_at_and_one_drawing_after_the_other(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work: list[str] = []
+    drawn: list[str] = []
+    may_go_on = Event()
+
+    def slowly(name: str) -> Callable[[LineageResponse], list[str]]:
+        def draw(_: LineageResponse) -> list[str]:
+            at_work.append(name)
+            drawn.append(" and ".join(at_work))
+            may_go_on.wait(60)
+            at_work.remove(name)
+            return [f"the {name} of it"]
+
+        return draw
+
+    monkeypatch.setattr(data, "picture", slowly("picture"))
+    monkeypatch.setattr(data, "in_words", slowly("words"))
+    async with sitting_at(tui_for(served)) as person:
+        await person.goes_to("5", "shop_data")
+        await person.until(lambda: cast(data.DataScreen, person.app.screen)._lineage, "the lineage is known")
+        assert not drawn
+        await person.press("d", "d")
+        await person.until(lambda: drawn, "it is drawn")
+        await person.press("w", "w", "w")
+        may_go_on.set()
+        await person.reads("the words of it")
+        assert drawn == ["picture", "words"]

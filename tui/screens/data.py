@@ -42,6 +42,9 @@ class DataScreen(Page):
         super().__init__()
         self._lineage: LineageResponse | None = None
         self._in_words = False
+        self._drawn: tuple[LineageResponse | None, bool] = (None, False)
+        """The lineage that is drawn, or being drawn, and whether in words."""
+        self._is_drawing = False
         self._is_known = False
         self._wanted = ""
 
@@ -84,12 +87,13 @@ class DataScreen(Page):
         if not (changed.everything or changed.runs or changed.packages):
             return
         client, place = self._client, self.place
-        self.fetch(lambda: _or_nothing(client), self._show_pipelines, group="pipelines")
+        self.fetch(lambda: _or_nothing(client), self._show_pipelines, group="pipelines", in_turn=True)
         if changed.everything or changed.packages or self._ended(changed):
             self.fetch(
                 lambda: or_none(lambda: ask_lineage(place.client.connection, place.workspace_id)),
                 self._take_lineage,
                 group="lineage",
+                in_turn=True,
             )
 
     def on_screen_resume(self) -> None:
@@ -131,8 +135,8 @@ class DataScreen(Page):
             listing.select((before.pipeline_name, before.profile))
         self._is_known = True
         self._choose_wanted()
-        if listing.current is not None:
-            self._ask_for(listing.current)
+        if before is not None and listing.current is not None:  # another mark is told of as such
+            self._ask_again(listing.current)
 
     def on_listing_highlighted(self, event: Listing.Highlighted) -> None:
         """Show what is known of a pipeline."""
@@ -149,6 +153,20 @@ class DataScreen(Page):
     def _ask_for(self, pipeline: PipelineResponse) -> None:
         client = self._client
         self.fetch(lambda: client.pipeline(pipeline.pipeline_name, pipeline.profile), self._show_one, group="pipeline")
+
+    def _ask_again(self, pipeline: PipelineResponse) -> None:
+        """Ask for the pipeline that is shown, after a run; an answer that comes late is shown unless another is."""
+        client, listing = self._client, self.query_one("#pipelines", Listing)
+
+        def show(one: DetailedPipelineResponse) -> None:
+            current = listing.current
+            if current is not None and (current.pipeline_name, current.profile) == (
+                pipeline.pipeline_name,
+                pipeline.profile,
+            ):
+                self._show_one(one)
+
+        self.fetch(lambda: client.pipeline(pipeline.pipeline_name, pipeline.profile), show, group="shown", in_turn=True)
 
     def _show_one(self, pipeline: DetailedPipelineResponse) -> None:
         parts = (
@@ -168,9 +186,21 @@ class DataScreen(Page):
             self._draw_lineage()
 
     def _draw_lineage(self) -> None:
-        lineage, draw = self._lineage, in_words if self._in_words else picture
-        if lineage is not None:
-            self.fetch(lambda: draw(lineage), self.query_one("#drawing", TextView).show, group="draw")
+        """Draw where it is looked at, and one drawing after the other: a large one takes time and memory."""
+        lineage, wanted = self._lineage, (self._lineage, self._in_words)
+        if lineage is None or self._is_drawing or self.query_one(TabbedContent).active != "lineage":
+            return
+        if self._drawn[0] is lineage and self._drawn[1] == self._in_words:
+            return
+        self._drawn, self._is_drawing = wanted, True
+        draw = in_words if self._in_words else picture
+
+        def show(lines: list[str]) -> None:
+            self._is_drawing = False
+            self.query_one("#drawing", TextView).show(lines)
+            self._draw_lineage()
+
+        self.fetch(lambda: draw(lineage), show, group="draw")
 
     def action_words(self) -> None:
         """Lineage as words or as a picture."""
@@ -191,6 +221,7 @@ class DataScreen(Page):
         is_lineage = event.pane.id == "lineage"
         self.query_one("#pipelines-side").display = not is_lineage
         self.query_one("#about").display = not is_lineage
+        self._draw_lineage()
 
     def action_copy_link(self) -> None:
         """Copy the address of the pipeline's page."""
