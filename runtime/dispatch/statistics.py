@@ -1,5 +1,6 @@
 """Counts of runs over time."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,10 +24,11 @@ class BucketStatistics:
 
 
 class StatisticsService:
-    """Counts runs."""
+    """Counts runs; of those who ask, one at a time has a workspace counted, and all take turns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turn = asyncio.Semaphore(1)  # many runs take long to count: others read meanwhile
 
     async def count(
         self, workspace_ids: Sequence[UUID], start: datetime, end: datetime, zone: ZoneInfo, size: BucketSize
@@ -41,9 +43,10 @@ class StatisticsService:
         """
         counted = [BucketStatistics(bucket) for bucket in buckets_of(start, end, zone, size)]
         buckets = [one.bucket for one in counted]
-        async with self._database.read() as connection:
-            for workspace_id in workspace_ids:
-                for found in await store.count_in_buckets(connection, workspace_id, buckets):
-                    counted[found.bucket].by_status[found.status] += found.runs
-                    counted[found.bucket].seconds += found.seconds
+        for workspace_id in workspace_ids:
+            async with self._turn, self._database.read() as connection:
+                found = await store.count_in_buckets(connection, workspace_id, buckets)
+            for one in found:
+                counted[one.bucket].by_status[one.status] += one.runs
+                counted[one.bucket].seconds += one.seconds
         return counted

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,13 +14,15 @@ from runtime.dispatch.feed import Update
 from runtime.dispatch.jobs import JobView, TriggerInput
 from runtime.dispatch.runs import RunView
 from runtime.dispatch.summaries import MOST_SUMMARIES
-from runtime.domain.buckets import BUCKET_SIZES
+from runtime.domain.buckets import BUCKET_SIZES, Bucket
 from runtime.domain.packages import Deployment
 from runtime.domain.runs import Run
 from runtime.domain.summaries import PipelineSummary
 from runtime.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
 from runtime.settings import Settings
 from runtime.store import members, runs
+from runtime.store.database import Connection
+from runtime.store.statistics import BucketCount
 from tests.factories import NOW, make_raw_definition
 from tests.house import House
 
@@ -79,6 +81,28 @@ async def test_active_runs_count_and_the_dashboards_do_not(house: House) -> None
         [house.workspace_id, house.workspace_id], NOW - timedelta(1), NOW + timedelta(1), ZoneInfo("UTC"), "all"
     )
     assert dict(whole.by_status) == {"pending": 2}  # the workspace was asked for twice
+
+
+async def test_others_read_while_many_have_runs_counted(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, at_once = asyncio.Event(), asyncio.Event(), 0
+
+    async def slow(connection: Connection, workspace_id: UUID, buckets: Sequence[Bucket]) -> list[BucketCount]:
+        nonlocal at_once
+        at_once += 1
+        begun.set()
+        await go_on.wait()
+        assert at_once == 1
+        at_once -= 1
+        return []
+
+    monkeypatch.setattr("runtime.dispatch.statistics.store.count_in_buckets", slow)
+    day = (NOW, NOW + timedelta(1), ZoneInfo("UTC"))
+    asked = [asyncio.create_task(house.statistics.count([house.workspace_id], *day, "all")) for _ in range(10)]
+    await begun.wait()
+    async with asyncio.timeout(10), house.database.read() as connection:
+        assert await connection.value("SELECT 1") == 1
+    go_on.set()
+    await asyncio.gather(*asked)
 
 
 # --- changes
