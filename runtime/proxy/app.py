@@ -163,9 +163,9 @@ class AppsProxy:
         query = scope["query_string"].decode("latin-1")
         inner = raw_path_within(raw_path_of(scope), asked.prefix).decode("latin-1") + (f"?{query}" if query else "")
         if self._settings.apps.domain and asked.secret is None:
-            await redirect(send, 308, self._gate.own_address(app) + inner)
+            await redirect(scope, send, 308, self._gate.own_address(app) + inner)
         else:
-            await redirect(send, 308, asked.prefix + inner)
+            await redirect(scope, send, 308, asked.prefix + inner)
 
     def _own_path(self, scope: Scope, asked: Asked) -> str | None:
         inner = raw_path_within(raw_path_of(scope), asked.prefix).decode("latin-1")
@@ -177,7 +177,7 @@ class AppsProxy:
             with self._watch.holding(grant, lambda: cut(scope)):
                 await self._resting.events(receive, send, grant)
         elif name == "start" and method == "POST" and not grant.is_public:
-            await self._resting.start(send, asked, grant)
+            await self._resting.start(scope, send, asked, grant)
         else:
             await notice(scope, send, 404, "not_found", "There is nothing here", "The app itself is one level up.")
 
@@ -190,14 +190,16 @@ class AppsProxy:
             if await self._misses_too_often(scope, send):
                 return
             if marks and may_use_cookies(scope) and wants_page(scope):
-                await redirect(send, 303, f"{asked.prefix}/")  # a page that is loaded again: its cookie may be there
+                await redirect(
+                    scope, send, 303, f"{asked.prefix}/"
+                )  # a page that is loaded again: its cookie may be there
                 return
             url = self._gate.sign_in_url(app)
             words = sentence(error.message)
             await notice(scope, send, 403, error.code, "That did not work", words, sign_in_url=url)
             return
         cookie = visit_cookie(scope, asked.prefix, secret)
-        await redirect(send, 303, asked.prefix + _destination(scope), ((b"set-cookie", cookie),))
+        await redirect(scope, send, 303, asked.prefix + _destination(scope), ((b"set-cookie", cookie),))
 
     async def _leave_link(self, scope: Scope, send: Send, asked: Asked, app: App) -> None:
         """A browser that came by a link goes on at the app's own address, where its cookie is."""
@@ -208,7 +210,7 @@ class AppsProxy:
         inner = raw_path_within(raw_path_of(scope), asked.prefix).decode("latin-1")
         query = scope["query_string"].decode("latin-1")
         way = _query(ticket=ticket, to=inner + (f"?{query}" if query else ""))
-        await redirect(send, 303, f"{self._gate.own_address(app)}{OWN}enter?{way}")
+        await redirect(scope, send, 303, f"{self._gate.own_address(app)}{OWN}enter?{way}")
 
     async def _pass(
         self, scope: Scope, receive: Receive, send: Send, asked: Asked, grant: Grant, keeps_authorization: bool

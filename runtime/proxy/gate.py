@@ -94,7 +94,7 @@ class Gate:
         mark = next(iter(entry_marks(scope)), None) or new_secret()
         query = urlencode({"app": app.slug, "to": to, "mark": digest(mark).hex()}, quote_via=quote)
         cookie = _cookie(scope, ENTRY_COOKIE, prefix, mark) + f"; Max-Age={_ENTRY_SECONDS}".encode()
-        await redirect(send, 303, f"{self._api_url(scope)}/visit?{query}", ((b"set-cookie", cookie),))
+        await redirect(scope, send, 303, f"{self._api_url(scope)}/visit?{query}", ((b"set-cookie", cookie),))
 
     def own_address(self, app: App) -> str:
         """Where the app itself is, whatever a request has come by; without a slash at the end."""

@@ -59,11 +59,11 @@ def wants_page(scope: Scope) -> bool:
     return b"text/html" in (first(scope["headers"], b"accept") or b"")
 
 
-async def page(send: Send, template: str, status: int, headers: Headers = (), **values: Any) -> None:
+async def page(scope: Scope, send: Send, template: str, status: int, headers: Headers = (), **values: Any) -> None:
     """Answer with a page."""
     body = _TEMPLATES.get_template(template).render(_NOTHING | values).encode()
     own = ((b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", _POLICY.encode()))
-    await respond(send, status, (*own, *headers), body)
+    await respond(scope, send, status, (*own, *headers), body)
 
 
 async def notice(
@@ -71,25 +71,21 @@ async def notice(
 ) -> None:
     """Say why there is no app to be seen, in the form that fits who asks."""
     if wants_page(scope):
-        await page(send, "notice.html", status, headers, title=title, message=message, **values)
+        await page(scope, send, "notice.html", status, headers, title=title, message=message, **values)
     else:
         problem = {"status_code": status, "detail": message, "extra": {"code": code}}
         own = ((b"content-type", b"application/json"),)
-        await respond(send, status, (*own, *headers), json.dumps(problem).encode(), is_websocket=_is_websocket(scope))
+        await respond(scope, send, status, (*own, *headers), json.dumps(problem).encode())
 
 
-async def redirect(send: Send, status: int, address: str, headers: Headers = ()) -> None:
-    """Send the browser elsewhere."""
-    await respond(send, status, ((b"location", address.encode("latin-1", "replace")), *headers), b"")
+async def redirect(scope: Scope, send: Send, status: int, address: str, headers: Headers = ()) -> None:
+    """Send whoever asks elsewhere."""
+    await respond(scope, send, status, ((b"location", address.encode("latin-1", "replace")), *headers), b"")
 
 
-async def respond(send: Send, status: int, headers: Headers, body: bytes, *, is_websocket: bool = False) -> None:
+async def respond(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
     """A whole answer; to who asked for a WebSocket, the refusal of it."""
-    kind = "websocket.http.response" if is_websocket else "http.response"
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     head = [*headers, *_COMMON, (b"content-length", b"%d" % len(body))]
     await send({"type": f"{kind}.start", "status": status, "headers": head})
     await send({"type": f"{kind}.body", "body": body, "more_body": False})
-
-
-def _is_websocket(scope: Scope) -> bool:
-    return bool(scope["type"] == "websocket")

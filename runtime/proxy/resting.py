@@ -57,7 +57,7 @@ class Resting:
             await notice(scope, send, 503, error.code, "This app cannot be started", message, _again())
             return None
         if wants_page(scope):
-            await self._show_waiting(send, asked, grant, run)
+            await self._show_waiting(scope, send, asked, grant, run)
             return None
         backend = await self._wait(app, run)
         if backend is None:
@@ -68,10 +68,10 @@ class Resting:
                 await self._not_yet(scope, send, "It is starting; try again in a moment.")
         return backend
 
-    async def start(self, send: Send, asked: Asked, grant: Grant) -> None:
+    async def start(self, scope: Scope, send: Send, asked: Asked, grant: Grant) -> None:
         """The button of the failure page."""
         await self._apps.wake(grant.app, grant.user_id)
-        await redirect(send, 303, f"{asked.prefix}/")
+        await redirect(scope, send, 303, f"{asked.prefix}/")
 
     async def events(self, receive: Receive, send: Send, grant: Grant) -> None:
         """Server-sent events for the waiting page, until the app answers or its run has ended."""
@@ -139,8 +139,9 @@ class Resting:
             await self._visits.changed({app.workspace_id}, _LOOK_AGAIN_SECONDS)
         return await self._apps.backend(app)
 
-    async def _show_waiting(self, send: Send, asked: Asked, grant: Grant, run: Run) -> None:
+    async def _show_waiting(self, scope: Scope, send: Send, asked: Asked, grant: Grant, run: Run) -> None:
         await page(
+            scope,
             send,
             "waiting.html",
             503,

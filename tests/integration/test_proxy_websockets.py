@@ -248,6 +248,13 @@ async def test_the_apps_own_page_opens_one(tmp_path: Path) -> None:
 
 
 @on_uvloop
+async def test_who_asks_without_the_slash_is_told_where_the_app_is(tmp_path: Path) -> None:
+    async with app_with(echo, tmp_path) as proxy, visiting(proxy, "") as connection:
+        await connection.send("x")
+        assert await connection.recv() == "x"
+
+
+@on_uvloop
 async def test_a_program_comes_by_a_public_link(tmp_path: Path) -> None:
     async with (
         app_with(echo, tmp_path) as proxy,
