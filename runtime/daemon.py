@@ -309,7 +309,7 @@ async def _services(settings: Settings, changes: Changes) -> AsyncIterator[tuple
             summaries=SummaryService(database, changes),
             insight=insight,
             statistics=StatisticsService(database),
-            feed=FeedService(database, changes, jobs, runs),
+            feed=FeedService(database, changes, jobs, runs, clock),
             health=HealthService(database, space, soundness),
             machine=MachineService(space, machines),
             operations=operations,

@@ -97,7 +97,7 @@ class House:
         self.summaries = SummaryService(database, self.changes)
         self.insight = InsightService(database, self.changes, folder, self.clock)
         self.statistics = StatisticsService(database)
-        self.feed = FeedService(database, self.changes, self.jobs, self.runs)
+        self.feed = FeedService(database, self.changes, self.jobs, self.runs, self.clock)
 
     async def upload_code(self, tree: Tree, requirements: Mapping[str, Any] = REQUIREMENTS) -> int:
         """Upload a tree; returns the version it has become."""

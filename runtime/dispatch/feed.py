@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from runtime.dispatch.changes import Changes
+from runtime.dispatch.clock import Clock
 from runtime.dispatch.jobs import JobService, JobView
 from runtime.dispatch.readers import may_look, wait_for_news
 from runtime.dispatch.runs import RunService, RunView
@@ -37,11 +38,12 @@ class Update:
 class FeedService:
     """Follows workspaces."""
 
-    def __init__(self, database: Database, changes: Changes, jobs: JobService, runs: RunService) -> None:
+    def __init__(self, database: Database, changes: Changes, jobs: JobService, runs: RunService, clock: Clock) -> None:
         self._database = database
         self._changes = changes
         self._jobs = jobs
         self._runs = runs
+        self._clock = clock
 
     def wake(self, workspace_id: UUID) -> None:
         """Have the followers of a workspace look."""
@@ -79,7 +81,7 @@ class FeedService:
         while True:
             event = self._changes.event(workspace_id)
             async with self._database.read() as connection:
-                if not await may_look(connection, principal, workspace_id):
+                if not await may_look(connection, principal, workspace_id, self._clock()):
                     return
                 changes = await store.changes_after(connection, workspace_id, seen, _AT_ONCE)
             if changes:

@@ -159,7 +159,7 @@ class RunService:
             async with self._database.read() as connection:
                 # The status first: a log is complete once its run is final (semantics S5).
                 run = require(await store.find_run(connection, run_id), "the run is gone")
-                if reader is not None and not await may_look(connection, reader, run.workspace_id):
+                if reader is not None and not await may_look(connection, reader, run.workspace_id, self._clock()):
                     return
                 chunks = await logs.read_chunks(connection, run_id, next_line)
             for lines in logs.unpack(chunks, next_line):

@@ -184,19 +184,24 @@ async def find_user_of_login(connection: Connection, user_id: UUID, family_id: U
     return (user_of_row(row), bool(row["goes_on"])) if row else (None, False)
 
 
-async def is_welcome(connection: Connection, user_id: UUID, token_id: UUID | None, family_id: UUID | None) -> bool:
+async def is_welcome(
+    connection: Connection, user_id: UUID, token_id: UUID | None, family_id: UUID | None, now: datetime
+) -> bool:
     """Whether a user may still come with what they have shown before: a machine token, or one of a login."""
     return bool(
         await connection.value(
             """SELECT 1 FROM users WHERE id = :user AND disabled_at IS NULL
                AND (:token IS NULL
-                    OR EXISTS (SELECT 1 FROM machine_tokens WHERE id = :token AND revoked_at IS NULL))
+                    OR EXISTS (SELECT 1 FROM machine_tokens
+                               WHERE id = :token AND revoked_at IS NULL AND expires_at > :now))
                AND (:family IS NULL
-                    OR EXISTS (SELECT 1 FROM refresh_tokens WHERE family_id = :family AND revoked_at IS NULL))""",
+                    OR EXISTS (SELECT 1 FROM refresh_tokens
+                               WHERE family_id = :family AND revoked_at IS NULL AND expires_at > :now))""",
             {
                 "user": user_id.bytes,
                 "token": token_id and token_id.bytes,
                 "family": family_id and family_id.bytes,
+                "now": to_micros(now),
             },
         )
     )

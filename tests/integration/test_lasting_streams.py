@@ -78,9 +78,21 @@ async def revoke(place: Place) -> None:
     await place.estate.services.accounts.revoke_machine_token(place.admin, UUID(place.tenant.ids["token_id"]))
 
 
+async def grow_old(place: Place) -> None:
+    """What either token came with has expired after this."""
+    place.estate.house.clock.pass_seconds(400 * 86400)
+
+
 @pytest.mark.parametrize(
     ("token", "end"),
-    [("session", leave), ("session", be_expelled), ("session", log_out), ("machine", revoke)],
+    [
+        ("session", leave),
+        ("session", be_expelled),
+        ("session", log_out),
+        ("session", grow_old),
+        ("machine", revoke),
+        ("machine", grow_old),
+    ],
 )
 async def test_a_stream_ends_with_what_let_its_reader_in(
     place: Place, token: str, end: Callable[[Place], Awaitable[None]]
@@ -106,7 +118,9 @@ async def test_a_stream_goes_on_past_other_peoples_leaving_and_past_a_new_token(
     lines = place.estate.services.runs.follow(place.run.id, 0, await place.principal(session.access_token))
     assert await anext(lines)
     upcoming = asyncio.ensure_future(anext(lines))
+    place.estate.house.clock.pass_seconds(20 * 86400)
     await accounts.refresh(session.refresh_token)
+    place.estate.house.clock.pass_seconds(20 * 86400)
     await revoke(place)
     async with place.estate.house.database.transaction() as connection:
         await logs.append_lines(connection, place.run.id, "program", NOW, ["pears"])
