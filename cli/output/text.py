@@ -18,9 +18,12 @@ def clean(text: str) -> str:
     >>> clean("\x1b[31mred\x1b[0m \x1b]0;title\x07")
     'red \\x1b]0;title\\x07'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    return "".join(_visible(character) for character in _COLOURS.sub("", text))
+    text = _COLOURS.sub("", text)
+    for character in {one for one in set(text) if not _is_visible(one)}:
+        text = text.replace(character, character.encode("unicode_escape", "surrogatepass").decode("ascii"))
+    return text
 
 
 def cell(text: str) -> str:
@@ -28,7 +31,5 @@ def cell(text: str) -> str:
     return clean(text).replace("\t", " ")
 
 
-def _visible(character: str) -> str:
-    if character == "\t" or character in _JOINERS or unicodedata.category(character) not in _INVISIBLE:
-        return character
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+def _is_visible(character: str) -> bool:
+    return character == "\t" or character in _JOINERS or unicodedata.category(character) not in _INVISIBLE

@@ -249,6 +249,10 @@ async def test_a_log_opens_at_its_end_and_is_searched(served: ServedEstate) -> N
         view = await open_failed(person)
         await person.reads("response.raise_for_status()")
         assert view.following
+        await person.press("E")
+        await person.until(lambda: view.found == LONG_LOG + 6, "the last line that looks like an error is found")
+        view.found = None
+        await person.press("f")
         await person.press("slash")
         await person.type("page 7")
         await person.press("enter")

@@ -268,8 +268,9 @@ class RunScreen(Page):
 
     def _look_for(self, text: str | None, direction: int) -> None:
         view, log = self.query_one("#lines", LogView), self.place.log(self._run_id)
-        # At the end of a log that nobody has looked through yet, the first find is the first of all.
-        start = view.found + direction if view.found is not None else 0 if view.following else view.top
+        # At the end of a log that nobody has looked through yet, the first find is the first of all, or the last.
+        ends = 0 if direction > 0 else view.total - 1
+        start = view.found + direction if view.found is not None else ends if view.following else view.top
         what = "error" if text is None else f"`{text}`"
 
         def ask() -> int | None:

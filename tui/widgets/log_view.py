@@ -3,6 +3,7 @@
 The scroll position counts lines of the log, also where they are wrapped: the line at the top says where one is.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -26,6 +27,9 @@ from runtime.wire.logs import LogLine
 PAGE_LINES = 500
 KEPT_PAGES = 40
 _TAB = 4
+_MEASURED = 2000
+"""So many characters of a line are measured; the rest is taken to be as wide as it can be."""
+_KEPT_TEXTS = 200
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "debug": "dim", "info": ""}
 
 
@@ -41,6 +45,23 @@ def drawn_text(content: str) -> str:
         parts += (" " * gap, other)
         width += gap + cell_len(other)
     return "".join(parts)
+
+
+def most_cells(content: str) -> int:
+    """How many cells a line takes when it is drawn; of a very long one, how many at most."""
+    width, rest = cell_len(drawn_text(content[:_MEASURED])), content[_MEASURED:]
+    if rest:
+        rest = clean(rest)
+        width += len(rest) * (1 if rest.isascii() else 2) + rest.count("\t") * (_TAB - 1)
+    return width
+
+
+def first_cells(text: str, cells: int) -> str:
+    """So much of a text that it fills so many cells, if there is as much; perhaps some more."""
+    size = cells
+    while size < len(text) and cell_len(text[:size]) < cells:
+        size *= 2
+    return text[:size]
 
 
 def wrapped(text: str, room: int) -> list[str]:
@@ -84,7 +105,12 @@ class LogView(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._pages: OrderedDict[int, list[LogLine]] = OrderedDict()
-        self._asked: set[int] = set()
+        self._asked: dict[int, int] = {}
+        """Pages that are asked for, with the total at the time."""
+        self._lacking: dict[int, int] = {}
+        """Pages that were not told whole, with the total at the time."""
+        self._texts: dict[int, str] = {}
+        """Long lines as they are drawn."""
         self._widest = 0
         self._layout: list[tuple[int, bool, str | None]] = []
         self.found: int | None = None
@@ -93,16 +119,25 @@ class LogView(ScrollView, can_focus=True):
     # --- what is known
 
     def put(self, first_line: int, lines: Sequence[LogLine], total: int) -> None:
-        """Take in lines that came, in order, and how many there are in all."""
+        """Take in lines that came, in order, and how many there are in all.
+
+        A log only grows, but for one that is removed: then nothing that is here is of it.
+        """
+        page = first_line // PAGE_LINES
+        if total < self._asked.pop(page, 0):
+            self.total = total
+            for forgotten in (self._pages, self._asked, self._lacking, self._texts):
+                forgotten.clear()
         for line in lines:
-            page = self._pages.setdefault(line.line_num // PAGE_LINES, [])
+            kept = self._pages.setdefault(line.line_num // PAGE_LINES, [])
             place = line.line_num % PAGE_LINES
-            if place == len(page):
-                page.append(line)
-        self._asked.discard(first_line // PAGE_LINES)
-        self._widest = max([self._widest, *(cell_len(drawn_text(line.content)) for line in lines)])
-        self._forget_far_pages()
+            if place == len(kept):
+                kept.append(line)
         self.total = max(self.total, total)
+        if first_line % PAGE_LINES == 0 and len(self._pages.get(page, ())) < min(PAGE_LINES, total - first_line):
+            self._lacking[page] = self.total
+        self._widest = max([self._widest, *(most_cells(line.content) for line in lines)])
+        self._forget_far_pages()
         self._resize()
         if self.following:
             self._scroll(self._end())
@@ -110,17 +145,17 @@ class LogView(ScrollView, can_focus=True):
 
     def failed(self, page: int) -> None:
         """A page could not be had; it is asked for again when it is next in view."""
-        self._asked.discard(page)
+        self._asked.pop(page, None)
 
     def line(self, number: int) -> LogLine | None:
-        """A line, if it is here; otherwise it is asked for."""
+        """A line, if it is here; otherwise it is asked for, unless the answer is known to be without it."""
         page, place = divmod(number, PAGE_LINES)
         lines = self._pages.get(page)
         if lines is not None and place < len(lines):
             self._pages.move_to_end(page)
             return lines[place]
-        if page not in self._asked and number < self.total:
-            self._asked.add(page)
+        if page not in self._asked and number < self.total != self._lacking.get(page):
+            self._asked[page] = self.total
             self.post_message(self.Wanted(page))
         return None
 
@@ -163,16 +198,17 @@ class LogView(ScrollView, can_focus=True):
             level = level_of(line.content)
             body = style + Style.parse(_LEVEL_STYLES.get(level or "", "") or "none")
             left = round(self.scroll_x)
-            segments += Strip(self._marked(text, body)).crop(left, left + self._room)
+            right = left + self._room
+            in_view = first_cells(text, right + len(self.needle))
+            segments += Strip(self._marked(in_view, body)).crop(left, right)
         return Strip(segments).adjust_cell_length(width, style)
 
     def _marked(self, text: str, style: Style) -> Iterable[Segment]:
-        needle, found = self.needle.lower(), self.get_component_rich_style("log--found", partial=True)
-        at = 0
-        while needle and (next_at := text.lower().find(needle, at)) >= 0:
-            yield Segment(text[at:next_at], style)
-            yield Segment(text[next_at : next_at + len(needle)], style + found)
-            at = next_at + len(needle)
+        found, at = style + self.get_component_rich_style("log--found", partial=True), 0
+        for match in re.finditer(re.escape(self.needle), text, re.IGNORECASE) if self.needle else ():
+            yield Segment(text[at : match.start()], style)
+            yield Segment(match[0], found)
+            at = match.end()
         yield Segment(text[at:], style)
 
     def _gutter(self, number: int, line: LogLine | None) -> str:
@@ -205,8 +241,13 @@ class LogView(ScrollView, can_focus=True):
         line = self.line(number)
         if line is None:
             return (None,)
-        text = drawn_text(line.content)
-        return wrapped(text, self._room) if self.wrap else (text,)
+        text = self._texts.get(number) or drawn_text(line.content)
+        if len(text) > _MEASURED:
+            if len(self._texts) >= _KEPT_TEXTS:
+                self._texts.clear()
+            self._texts[number] = text
+        # No more is wrapped than a screen has room for.
+        return wrapped(first_cells(text, (self._height + 1) * self._room), self._room) if self.wrap else (text,)
 
     @property
     def _room(self) -> int:
@@ -216,9 +257,10 @@ class LogView(ScrollView, can_focus=True):
     # --- moving
 
     def action_lines(self, by: int) -> None:
-        """Scroll by lines; upwards also ends following."""
-        self.following = False
-        self._scroll(self.top + by)
+        """Scroll by lines; upwards also ends following, and the end that is reached downwards is followed."""
+        end = min(self._end(), max(0, self.total - 1))
+        self.following = by > 0 and self.top + by >= end
+        self._scroll(end if self.following else self.top + by)
 
     def action_pages(self, by: int) -> None:
         """Scroll by screens."""
