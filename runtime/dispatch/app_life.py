@@ -7,11 +7,10 @@ not of time. The next daemon opens another door and asks nothing again.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from runtime.dispatch.app_succession import start_successor
@@ -20,6 +19,7 @@ from runtime.dispatch.changes import PENDING_RUNS, TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.lookup import require
 from runtime.dispatch.patience import patiently
+from runtime.dispatch.racing import first_of
 from runtime.domain.apps import (
     APP_PORT,
     AppAddresses,
@@ -124,7 +124,7 @@ class AppLife:
             prefix = (row.app_prefix or "") if keeps_prefix(definition.entry_point) else ""
             backend = Backend(run.id, run.number, deployment.version, prefix, door)
             stopped = self._until_asked_to_stop(run.id)
-            return await _first(stopped, self._serve(run, row, definition, process, backend, door, note))
+            return await first_of(stopped, self._serve(run, row, definition, process, backend, door, note))
 
     async def record(self, connection: Connection, run_id: UUID, ending: Ending) -> None:
         """Store that an app is to end, and that it is ending."""
@@ -258,18 +258,6 @@ class AppLife:
             now = self._clock()
             await runs.save_run(connection, run.model_copy(update={"status": "running", "updated_at": now}))
             await runs.save_ready(connection, run_id, now)
-
-
-async def _first(*waiting: Coroutine[Any, Any, Ending]) -> Ending:
-    """The result of the first that has one; the others are cancelled."""
-    tasks = [asyncio.create_task(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(task for task in tasks if task.done()).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _free_port() -> int:

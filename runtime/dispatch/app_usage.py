@@ -11,6 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from runtime.dispatch.clock import Clock
+from runtime.dispatch.racing import first_of
 from runtime.domain.apps import CROWDED_IDLE_SECONDS, idle_at, idle_reason
 
 TOLD_FOR = timedelta(minutes=1)
@@ -144,23 +145,14 @@ class RunningApps:
     async def crowded_before(self, other: asyncio.Event) -> bool:
         """Wait until apps wait for others to end, or something else happens; whether it is the former."""
         while not (self._is_crowded or other.is_set()):
-            await _first(other.wait(), self._crowd_changed.wait())
+            await first_of(other.wait(), self._crowd_changed.wait())
         return self._is_crowded
 
     async def _pause_or_crowd(self, seconds: float) -> None:
-        await _first(self._pause(seconds), self._crowd_changed.wait())
+        await first_of(self._pause(seconds), self._crowd_changed.wait())
 
     def _note(self, use: _Use, change: int) -> None:
         use.in_use += change
         use.used_at = self._clock()
         if not use.in_use:
             use.changed.set()
-
-
-async def _first(*waiting: Awaitable[object]) -> None:
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
