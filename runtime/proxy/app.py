@@ -190,9 +190,8 @@ class AppsProxy:
             if await self._misses_too_often(scope, send):
                 return
             if marks and may_use_cookies(scope) and wants_page(scope):
-                await redirect(
-                    scope, send, 303, f"{asked.prefix}/"
-                )  # a page that is loaded again: its cookie may be there
+                # A page that is loaded again: its cookie may be there.
+                await redirect(scope, send, 303, f"{asked.prefix}/")
                 return
             url = self._gate.sign_in_url(app)
             words = sentence(error.message)

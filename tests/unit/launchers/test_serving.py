@@ -171,4 +171,4 @@ def test_many_requests_of_one_page_find_a_place_before_the_first_is_taken() -> N
     with ExitStack() as opened:
         server = opened.enter_context(ThreadedServer(("127.0.0.1", 0), QuietHandler))
         for _ in range(60):
-            opened.enter_context(socket.create_connection(server.server_address[:2], timeout=5))
+            opened.enter_context(socket.create_connection(("127.0.0.1", server.server_port), timeout=5))
