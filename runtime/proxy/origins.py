@@ -8,6 +8,7 @@ otherwise `Origin`: a visit's cookie counts for the app's own pages and for link
 from runtime.dispatch.visits import Claim
 from runtime.listeners import host_of_origin
 from runtime.proxy.asgi import Scope
+from runtime.proxy.forwarding import scheme_of
 from runtime.proxy.headers import first
 
 _READING = ("GET", "HEAD")
@@ -51,4 +52,8 @@ def is_visit(scope: Scope, claim: Claim) -> bool:
 
 def _is_own(origin: bytes, scope: Scope) -> bool:
     host = (first(scope["headers"], b"host") or b"").decode("latin-1").lower()
-    return bool(host) and host_of_origin(origin.decode("latin-1")) == host
+    if not host or host_of_origin(origin.decode("latin-1")) != host:
+        return False
+    # What comes over plain HTTP anybody on the way can have written. The other way round a proxy has taken TLS off
+    # without saying so.
+    return scheme_of(scope) == "http" or origin.lower().startswith(b"https://")

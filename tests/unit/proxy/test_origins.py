@@ -46,6 +46,25 @@ def test_a_visit_is_what_somebody_means(claim: Claim, headers: dict[str, str], k
     assert is_visit(scope(headers, kind), claim) is is_one
 
 
+@pytest.mark.parametrize(
+    ("origin", "scheme", "is_own"),
+    [
+        ("https://apps.test", "https", True),
+        ("HTTPS://apps.test", "https", True),
+        ("http://apps.test", "https", False),
+        ("http://apps.test", "http", True),
+        pytest.param("https://apps.test", "http", True, id="a proxy takes TLS off, and does not say so"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_page_of_the_same_host_that_came_over_plain_http_is_no_page_of_an_app_under_tls(
+    origin: str, scheme: str, is_own: bool, kind: str
+) -> None:
+    headers = [(b"origin", origin.encode()), (b"host", b"apps.test")]
+    reached = scheme if kind == "http" else {"https": "wss", "http": "ws"}[scheme]
+    assert may_use_cookies({"type": kind, "method": "POST", "scheme": reached, "headers": headers}) is is_own
+
+
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 @pytest.mark.parametrize(
     ("origin", "host"),
