@@ -12,11 +12,12 @@ import json
 import socket
 from collections import Counter
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from runtime.api.access import CONSOLE_KEY, PEER_KEY
+from runtime.api.parting import Parting
 from runtime.auth.peers import peer_of
 from runtime.auth.throttling import LOOPBACK, network_of
 
@@ -54,7 +55,7 @@ class PeerProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Note the peer before the first request is read."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Parting(transport)))  # uvicorn closes it in many places
         endpoint = transport.get_extra_info("socket")
         if CONSOLE_KEY in self.app_state:
             pass  # who connects there is a process of ours, whoever sits before it: the kernel's word says nothing
@@ -64,7 +65,7 @@ class PeerProtocol(HttpToolsProtocol):
         else:
             self._network = network_of(self.client and self.client[0])
             if not self._finds_room():
-                transport.close()
+                self.transport.close()
                 return
         self._set_timer(HEAD_SECONDS)
 

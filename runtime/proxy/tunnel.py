@@ -27,7 +27,6 @@ TUNNEL = "dlt_runtime.tunnel"
 GOING_AWAY, NOT_ALLOWED, BAD_GATEWAY, RESTART = 1001, 1008, 1014, 1012
 _BUFFER_BYTES = 256 * 1024
 _PROBE_AFTER, _PROBE_EVERY, _PROBES = 60, 15, 4
-_FAREWELL_SECONDS = 5.0
 
 
 class Tunnel(asyncio.Protocol):
@@ -43,13 +42,18 @@ class Tunnel(asyncio.Protocol):
         self._far_side: _FarSide | None = None
         self._boundary = Boundary()
         self._ended = asyncio.Event()
+        self._left = asyncio.Event()
         self._early: list[bytes] = []
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._has_begun = False
 
     def take_over(self, transport: asyncio.Transport, http_scope: Scope) -> None:
-        """Go on with a connection on which a browser has asked for a WebSocket."""
+        """Go on with a connection on which a browser has asked for a WebSocket.
+
+        Args:
+            transport: Its own; `close` hangs up on a browser that does not take what is left.
+        """
         self._transport = transport
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=_BUFFER_BYTES)
@@ -60,7 +64,10 @@ class Tunnel(asyncio.Protocol):
         task.add_done_callback(self._state.tasks.discard)
 
     async def join(self, upstream: Upstream, head: Sequence[tuple[bytes, bytes]]) -> None:
-        """Pass on that the app has agreed, and then everything, until either side ends or the tunnel is closed."""
+        """Pass on that the app has agreed, and then everything, until either side ends or the tunnel is closed.
+
+        Returns when the browser has taken what was left for it, or is gone: so long it holds a connection.
+        """
         transport = self._the_transport
         transport.write(_head(101, head))
         self._has_begun = True
@@ -76,22 +83,19 @@ class Tunnel(asyncio.Protocol):
             far_side.connection_lost(None)
         elif self._may_write.is_set():
             upstream.transport.resume_reading()
-        try:
-            await self._ended.wait()
-        finally:
-            upstream.transport.abort() if self._transport is None else upstream.transport.close()
+        await self._ended.wait()
+        upstream.transport.abort()
+        await self._left.wait()
 
     def close(self, code: int, reason: str) -> None:
         """End it, from our side: with a closing frame where the app is not in the middle of one."""
         transport = self._transport
-        if transport is None:
+        if transport is None or self._ended.is_set():
             return
         if self._has_begun and self._boundary.is_between and not self._boundary.has_closed:
             transport.write(close_frame(code, reason))
         self._ended.set()
         transport.close()
-        # A browser that does not read never takes the rest.
-        asyncio.get_running_loop().call_later(_FAREWELL_SECONDS, transport.abort)
 
     def shutdown(self) -> None:
         """The server is about to end."""
@@ -105,6 +109,7 @@ class Tunnel(asyncio.Protocol):
         self._transport = None
         self._may_write.set()
         self._ended.set()
+        self._left.set()
 
     def data_received(self, data: bytes) -> None:
         """From the browser."""
@@ -129,7 +134,7 @@ class Tunnel(asyncio.Protocol):
 
     def write_from_app(self, data: bytes) -> None:
         """From the app."""
-        if self._transport is not None:
+        if self._transport is not None and not self._ended.is_set():
             self._boundary.feed(data)
             self._transport.write(data)
 

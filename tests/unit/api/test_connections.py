@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
-from runtime.api import protocol
+from runtime.api import parting, protocol
 from runtime.server import FrontProtocol, server_config
 from runtime.settings import Settings
 
@@ -17,12 +17,17 @@ ONE, OTHER, THIRD = "192.0.2.1", "198.51.100.1", "203.0.113.1"
 
 
 class Wire(asyncio.Transport):
-    """A transport from an address; remembers what was written, and whether it was closed or broken off."""
+    """A transport from an address; remembers what was written, and whether it was closed or broken off.
+
+    Attributes:
+        untaken: Bytes that the other side has not taken yet, as the transport says when it is asked; the last for ever.
+    """
 
     def __init__(self, address: str) -> None:
         super().__init__({"peername": (address, 40000), "sockname": ("192.0.2.99", 8470)})
         self.written = b""
         self.is_aborted = False
+        self.untaken = [0]
         self._is_closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -30,6 +35,9 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self._is_closing = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.untaken.pop(0) if len(self.untaken) > 1 else self.untaken[0]
 
     def abort(self) -> None:
         self._is_closing = self.is_aborted = True
@@ -226,3 +234,52 @@ async def test_a_request_names_one_host(listener: Listener) -> None:
     assert wire.written.startswith(b"HTTP/1.1 400 ")
     assert b"more than one host" in wire.written
     assert not listener.state.tasks
+
+
+@pytest.fixture
+def short_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parting, "FAREWELL_SECONDS", 0.001)
+
+
+async def is_hung_up_on(wire: Wire) -> bool:
+    """Whether a connection is broken off once the other side has been asked often enough for what it has taken."""
+    for _ in range(50):
+        await asyncio.sleep(0.002)
+    return wire.is_aborted
+
+
+CLOSING = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [CLOSING, b"no HTTP\r\n\r\n"], ids=["an answer", "an error"])
+async def test_who_does_not_take_the_last_answer_is_hung_up_on(
+    listener: Listener, short_farewells: None, sent: bytes
+) -> None:
+    wire, made = listener.open()
+    wire.untaken = [9000]
+    made.data_received(sent)
+    await asyncio.gather(*listener.state.tasks)
+    assert wire.is_closing()
+    assert await is_hung_up_on(wire)
+
+
+async def test_who_is_idle_and_has_not_taken_the_answer_keeps_no_connection(
+    listener: Listener, short_farewells: None
+) -> None:
+    held = [await listener.connect(ONE, REQUEST) for _ in range(3)]
+    held[0].untaken = [9000]
+    await listener.connect(ONE)
+    assert await is_hung_up_on(held[0])
+
+
+@pytest.mark.parametrize("untaken", [[0], [9000, 5000, 4000, 1, 0]], ids=["all at once", "slowly"])
+async def test_who_takes_the_last_answer_is_waited_for(
+    listener: Listener, short_farewells: None, untaken: list[int]
+) -> None:
+    wire, made = listener.open()
+    wire.untaken = untaken
+    made.data_received(CLOSING)
+    await asyncio.gather(*listener.state.tasks)
+    assert wire.is_closing()
+    assert not await is_hung_up_on(wire)
+    assert wire.untaken == [0]
