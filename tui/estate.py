@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from runtime.wire.events import ChangeEvent
 from runtime.wire.histories import HistoryResponse
 from runtime.wire.identities import WorkspaceResponse
-from runtime.wire.jobs import DetailedScriptResponse
+from runtime.wire.jobs import DetailedScriptResponse, ScriptResponse
 from runtime.wire.run_details import DetailedRunResponse
 from runtime.wire.runs import FINAL_RUN_STATUSES, RunStatus
 
@@ -40,6 +41,21 @@ class Snapshot:
     older: list[DetailedRunResponse] = field(default_factory=list)
     is_cut: bool = False
     failures_are_cut: bool = False
+
+
+class SharedJobs:
+    """Has runs share what is known of their job: most of what a run takes is its job, and they are many."""
+
+    def __init__(self) -> None:
+        self._jobs: WeakValueDictionary[tuple[UUID, str | None, datetime], ScriptResponse] = WeakValueDictionary()
+
+    def __call__(self, run: DetailedRunResponse) -> DetailedRunResponse:
+        """The run, with the job as those before it have it."""
+        job = run.script
+        if isinstance(job, DetailedScriptResponse):  # it has a run of its own, which would stay with all
+            return run
+        shared = self._jobs.setdefault((job.id, job.profile, job.date_updated), job)
+        return run if shared is job else run.model_copy(update={"script": shared})
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,7 @@ class Estate:
     runs: dict[UUID, DetailedRunResponse] = field(default_factory=dict)
     since: datetime | None = None
     is_loaded: bool = False
+    share: "SharedJobs" = field(default_factory=lambda: SharedJobs())
     _histories: dict[UUID, dict[int, Outcome]] = field(default_factory=dict)
     _failures_since: datetime | None = None
     _added: int = 0
@@ -116,10 +133,10 @@ class Estate:
         packages = False
         for event in events:
             if event.run is not None:
-                self._keep(event.run)
-                runs[event.id] = event.run
-                jobs.add(event.run.script.id)
-                self._remember_last(event.run)
+                run = self._keep(event.run)
+                runs[event.id] = run
+                jobs.add(run.script.id)
+                self._remember_last(run)
             elif event.kind == "run":
                 self._forget(event.id)
                 runs[event.id] = None
@@ -178,7 +195,8 @@ class Estate:
         if job is not None and (job.last_run is None or job.last_run.number <= run.number):
             self.jobs[job.id] = job.model_copy(update={"last_run": run})
 
-    def _keep(self, run: DetailedRunResponse) -> None:
+    def _keep(self, run: DetailedRunResponse) -> DetailedRunResponse:
+        run = self.share(run)
         own = self._histories.setdefault(run.script.id, {})
         own[run.number] = Outcome(run.number, run.status, run.duration)
         _cut(own)
@@ -187,6 +205,7 @@ class Estate:
             if self._added >= KEPT_RUNS // 10:
                 self._drop_oldest()
         self.runs[run.id] = run
+        return run
 
     def _forget(self, run_id: UUID) -> None:
         run = self.runs.pop(run_id, None)

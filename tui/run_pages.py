@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from runtime.wire.jobs import ScriptResponse
 from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
 from runtime.wire.runs import FINAL_RUN_STATUSES
-from tui.estate import Estate
+from tui.estate import KEPT_RUNS, Estate, newest_first
 
 OVERLAP = 20
 """Each page begins with so many of the last: what has left the list since has moved the others up."""
@@ -32,7 +31,8 @@ class RunPages:
         self.total: int | None = None
         self.unsure: set[UUID] = set()
         self._current_until: datetime | None = None
-        self._jobs: dict[tuple[UUID, str | None, datetime], ScriptResponse] = {}
+        self._reached = 0
+        self._share = estate.share
         self.renew(estate)
 
     @property
@@ -59,7 +59,8 @@ class RunPages:
     def take(self, page: ListRunsResponse) -> None:
         """Add the page that was asked for."""
         self.total = page.total
-        self.runs |= {run.id: self._with_shared_job(run) for run in page.items}
+        self.runs |= {run.id: self._share(run) for run in page.items}
+        self._reached = len(self.runs)
         if page.items and page.offset + len(page.items) < page.total:
             self.since = min(page.items[-1].date_added, self.since or page.items[-1].date_added)
         else:
@@ -74,18 +75,20 @@ class RunPages:
         if run is None or not self._wants(run):
             self.runs.pop(run_id, None)
         elif is_here or self.since is None or run.date_added >= self.since:
-            self.runs[run_id] = run
+            self.runs[run_id] = self._share(run)
         if self.total is not None:
             self.total += (run_id in self.runs) - is_here
 
     def renew(self, estate: Estate) -> None:
         """Go on from what is known of the workspace; changes may have been missed."""
+        self._share = estate.share
         if not estate.is_loaded:
             return
         recent, since = estate.recent, estate.since
         if since is not None and (self._current_until is None or self._current_until < since):
             # Nothing is here yet, or so much has come since that there would be a gap.
             self.runs, self.since, self.total = {}, since, None
+            self._reached = 0
             self.unsure.clear()
         elif since is None:
             self.since = None
@@ -102,11 +105,36 @@ class RunPages:
                 self.put(run.id, run)
         self._current_until = recent[0].date_added if recent else datetime.min.replace(tzinfo=UTC)
 
-    def _with_shared_job(self, run: Run) -> Run:
-        """The run with a job that others have too: most of what a run takes is its job, and they are many."""
-        job = run.script
-        shared = self._jobs.setdefault((job.id, job.profile, job.date_updated), job)
-        return run if shared is job else run.model_copy(update={"script": shared})
+    def trim(self, seen: datetime | None = None) -> None:
+        """Let go of the oldest, once a tenth more are here than were asked for, or than the workspace keeps at hand.
+
+        Args:
+            seen: What was created then or later is looked at, and stays.
+        """
+        most = max(KEPT_RUNS, self._reached)
+        if len(self.runs) <= most + most // 10:
+            return
+        ordered = newest_first(self.runs.values())
+        last = ordered[most - 1].date_added
+        last = last if seen is None else min(last, seen)
+        kept = {run.id: run for run in ordered if run.date_added >= last}
+        if len(kept) < len(self.runs):
+            self.total = self.count if self.is_complete else self.total
+            self.runs, self.since = kept, last
+            self.unsure &= kept.keys()
+
+    def forget_before(self, start: datetime) -> None:
+        """Let go of what had ended by then: it is wanted no more."""
+        self.wanted["start"] = start.isoformat()
+        left = [
+            run.id
+            for run in self.runs.values()
+            if run.date_added < start
+            and run.status in FINAL_RUN_STATUSES
+            and (run.time_ended or run.date_added) < start
+        ]
+        for run_id in left:
+            self.put(run_id, None)
 
     def _wants(self, run: Run) -> bool:
         return self.wanted.get("status") in (None, run.status) and self.wanted.get("script_id") in (

@@ -95,13 +95,25 @@ class RunsScreen(Page):
             if self.estate.is_loaded and self._pages.total is None and not self._pages.is_complete:
                 self._ask(self._pages, PAGE)
         if changed.everything or changed.runs:
+            self._trim()
             self._show_runs()
 
     def tick(self) -> None:
         """Durations go on."""
         self.query_one("#runs").refresh()
         if self._shown == "timeline":
+            if self._drawn is not None:
+                self._drawn.forget_before(self.now - timedelta(hours=self.query_one(Timeline).hours))
             self._show_runs()
+
+    def _trim(self) -> None:
+        """Keep what comes from filling the memory of a screen that is left open; what is in view stays."""
+        listing = self.query_one("#runs", Listing)
+        top = round(listing.scroll_y)
+        in_view = listing.rows[top : top + listing.size.height] if self._shown == "runs" else ()
+        seen = min((run.date_added for run in in_view), default=None)
+        for pages in self._all_pages():
+            pages.trim(seen)
 
     def _all_pages(self) -> Iterator[RunPages]:
         yield from (pages for pages in (self._pages, self._of_named, self._drawn) if pages is not None)
@@ -174,13 +186,17 @@ class RunsScreen(Page):
 
     def _ask(self, pages: RunPages, limit: int) -> None:
         """Ask for the next page; new runs push older ones back, so pages overlap rather than leave a gap."""
-        place, offset = self.place, pages.offset
+        place, offset, since = self.place, pages.offset, pages.since
 
         def take(page: ListRunsResponse) -> None:
-            if any(pages is one for one in self._all_pages()):  # else something else is wanted by now
-                pages.take(page)
-                self._show_runs()
-                self._go_on(pages)
+            if not any(pages is one for one in self._all_pages()):
+                return  # something else is wanted by now
+            if pages.since != since:  # the page would not go on from what is still here
+                self._ask(pages, limit)
+                return
+            pages.take(page)
+            self._show_runs()
+            self._go_on(pages)
 
         group = "drawn" if pages is self._drawn else "named" if pages is self._of_named else "more"
         self.fetch(lambda: place.console.runs(limit, offset, **pages.wanted), take, group=group)

@@ -104,7 +104,7 @@ def test_a_run_that_went_on_when_it_was_listed_and_is_known_no_more_is_asked_for
     ended = going.model_copy(update={"status": "completed"})
     pages.put(going.id, ended)
     assert not pages.unsure
-    assert pages.runs[going.id] is ended
+    assert pages.runs[going.id] == ended
     assert pages.count == 1000
 
 
@@ -155,3 +155,51 @@ def test_runs_of_a_job_share_what_is_known_of_it() -> None:
     assert len(older) == 180
     assert len({id(run.script) for run in older}) == 1
     assert older[0] == RUNS[100]
+
+
+def test_what_begins_while_a_list_is_open_does_not_fill_the_memory_and_can_be_asked_for_again() -> None:
+    """So many stay as are kept at hand, or as somebody has asked for; the count goes on."""
+    pages = RunPages(estate_of(RUNS[:30], is_cut=False))
+    many = 2 * KEPT_RUNS
+    new = [make_response(SCRIPT, number) for number in range(1001, 1001 + many)]
+    for run in new:
+        pages.put(run.id, run)
+        pages.trim()
+    assert KEPT_RUNS <= len(pages.runs) <= KEPT_RUNS + KEPT_RUNS // 10
+    assert pages.count == many + 30
+    assert not pages.is_complete
+    everything = [*reversed(new), *RUNS[:30]]
+    pages.take(page(everything, pages.offset, many))
+    assert pages.is_complete
+    pages.trim()
+    assert numbers(pages) == [run.number for run in everything]
+
+
+def test_what_is_in_view_stays_however_much_begins() -> None:
+    pages = RunPages(estate_of(RUNS[:500]))
+    for number in range(1001, 1001 + KEPT_RUNS):
+        run = make_response(SCRIPT, number)
+        pages.put(run.id, run)
+        pages.trim(RUNS[400].date_added)
+    assert numbers(pages) == list(range(1000 + KEPT_RUNS, 599, -1))
+
+
+def test_runs_that_have_left_the_hours_that_are_drawn_are_let_go_of() -> None:
+    """Those that reach into them stay, and what is known is still known."""
+    pages = RunPages(estate_of(RUNS[:500]), start=(NOW + timedelta(seconds=600)).isoformat())
+    assert pages.is_complete
+    long = RUNS[350].model_copy(update={"time_ended": NOW + timedelta(seconds=990)})
+    pages.put(long.id, long)
+    pages.forget_before(NOW + timedelta(seconds=900))
+    assert numbers(pages) == [*range(1000, 899, -1), long.number]
+    assert pages.is_complete
+
+
+def test_runs_that_events_bring_share_what_is_known_of_their_job_too() -> None:
+    estate = estate_of(RUNS[:10])
+    pages = RunPages(estate)
+    events = [changed(make_response(SCRIPT, number)) for number in range(1001, 1101)]
+    again = [ChangeEvent.model_validate_json(event.model_dump_json()) for event in events]
+    for run_id, run in estate.apply(again).runs.items():
+        pages.put(run_id, run)
+    assert len({id(run.script) for run in (*pages.runs.values(), *estate.runs.values())}) == 1
