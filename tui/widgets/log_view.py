@@ -258,9 +258,11 @@ class LogView(ScrollView, can_focus=True):
 
     def action_lines(self, by: int) -> None:
         """Scroll by lines; upwards also ends following, and the end that is reached downwards is followed."""
-        end = min(self._end(), max(0, self.total - 1))
-        self.following = by > 0 and self.top + by >= end
-        self._scroll(end if self.following else self.top + by)
+        top = self.top + by
+        # Far from the end nothing of it is asked for.
+        is_near_end = by > 0 and top >= self.total - self._height
+        self.following = is_near_end and top >= min(end := self._end(), self.total - 1)
+        self._scroll(end if self.following else top)
 
     def action_pages(self, by: int) -> None:
         """Scroll by screens."""
