@@ -31,6 +31,6 @@ def exit_code_for(error: JobRuntimeError) -> ExitCode:
     """The status a command ends with after an error."""
     if error.code == "daemon_unreachable":
         return ExitCode.NO_DAEMON
-    if error.code == "url":
+    if error.code in ("url", "terminal"):
         return ExitCode.USAGE
     return ExitCode.NOT_FOUND if isinstance(error, NotFoundError) else ExitCode.FAILED

@@ -1,5 +1,6 @@
 """Groups of commands: the root, which imports a command's module when it is called, and those with operations."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,6 +116,13 @@ class RootGroup(TyperGroup):
                 raise
             Output().failure(error)
             return exit_code_for(error)
+        except OSError as error:  # a full disk below stdout, say, which is nobody's bug
+            if "--debug" in words:
+                raise
+            _drop_output()
+            where = f" (`{error.filename}`)" if error.filename else ""
+            Output().error(f"the system refuses: {error.strerror or error}{where}", "`--debug` shows where it happened")
+            return ExitCode.FAILED
         except Exception as error:  # whatever else it is, it is a bug of ours, and a traceback helps only us
             if "--debug" in words:
                 raise
@@ -141,6 +149,16 @@ def load_command(entry: Entry) -> Any:
     command = get_command(loaded)
     command.name = entry.name
     return command
+
+
+def _drop_output() -> None:
+    """Forget what stdout does not take: else Python tries once more when it ends, and complains."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _usage(error: Exception) -> int:

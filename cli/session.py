@@ -120,11 +120,14 @@ class Session:
     def workspace_id(self) -> UUID:
         """The workspace that is asked about: the option, else the one this directory is connected to.
 
+        The option may name one that the caller may only look at: what changes it is for the daemon to refuse.
+
         Raises:
             NotFoundError: the option names no workspace of the caller, or the directory is not connected.
+            InvalidError: the option names several.
         """
         if self.options.workspace:
-            return owned_workspace(self.client.me(), self.options.workspace).id
+            return workspace_of(self.client.me(), self.options.workspace).id
         if self.settings.workspace_id:
             return self.settings.workspace_id
         if self.workspace_directory is None:
@@ -165,7 +168,7 @@ class Session:
                 return me.workspaces[0].workspace
             name = self.root.name
         try:
-            chosen = owned_workspace(me, name)
+            chosen = workspace_of(me, name, owned_only=True)
         except NotFoundError:
             if as_uuid(name):
                 raise
@@ -198,20 +201,26 @@ def connect(endpoint: Endpoint) -> "RuntimeClient":
     return RuntimeClient(endpoint, keeper=keeper, user_agent=user_agent(), tls=tls)
 
 
-def owned_workspace(me: "MeResponse", name_or_id: str) -> "WorkspaceResponse":
-    """The workspace that the caller owns under a name or id.
+def workspace_of(me: "MeResponse", name_or_id: str, *, owned_only: bool = False) -> "WorkspaceResponse":
+    """The caller's workspace of a name or id; of a name, one they own goes before those they may only look at.
+
+    Args:
+        owned_only: Those they may only look at do not count.
 
     Raises:
         NotFoundError: none.
         InvalidError: several of that name; the message lists their ids.
     """
     owned = [membership.workspace for membership in me.workspaces if membership.role == "owner"]
-    found = [one for one in owned if str(one.id) == name_or_id.lower()] or [
-        one for one in owned if one.name == name_or_id
-    ]
+    others = [] if owned_only else [one.workspace for one in me.workspaces if one.role != "owner"]
+    found = (
+        [one for one in (*owned, *others) if str(one.id) == name_or_id.lower()]
+        or [one for one in owned if one.name == name_or_id]
+        or [one for one in others if one.name == name_or_id]
+    )
     if not found:
         raise NotFoundError(
-            f"you own no workspace `{name_or_id}` on this daemon",
+            f"you {'own' if owned_only else 'have'} no workspace `{name_or_id}` on this daemon",
             code="workspace_unknown",
             hint="`dlt-runtime workspace list` shows yours",
         )

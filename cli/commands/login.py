@@ -8,7 +8,7 @@ import typer
 
 from cli.credentials import TOKEN_VARIABLE, MachineToken, StoredTokens, keeper_for
 from cli.options import session_of
-from cli.session import Session, owned_workspace
+from cli.session import Session, workspace_of
 from cli.workspace.root import require_root
 from cli.workspace.settings import write_runtime_table
 from runtime.errors import InvalidError, NotFoundError, UnauthenticatedError
@@ -143,7 +143,7 @@ def _connect(session: Session, me: "MeResponse", wanted: str | None) -> None:
     present = session.settings.workspace_id
     if wanted is None and present is not None:
         try:
-            workspace = owned_workspace(me, str(present))
+            workspace = workspace_of(me, str(present), owned_only=True)
         except NotFoundError:
             session.output.warning(f"`.dlt/config.toml` names workspace {present}, which is not yours on this daemon")
         else:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from runtime.errors import InvalidError
 from runtime.wire.bearer import BearerAuth
 from runtime.wire.certificates import UntrustedCertificateError
 from runtime.wire.endpoint import Endpoint
@@ -157,6 +158,8 @@ class Connection:
             raise _unreachable(self.endpoint, str(error)) from error
         except httpx.TimeoutException as error:
             raise DaemonUnreachableError(f"the daemon at `{self.endpoint.url}` does not answer in time") from error
+        except httpx.InvalidURL as error:
+            raise InvalidError(f"`{self.endpoint.url}` is not the address of a daemon: {error}", code="url") from error
         except httpx.LocalProtocolError as error:
             # Its text repeats the header that is at fault, which may be the token.
             raise DaemonUnreachableError(f"the request to `{self.endpoint.url}` could not be written") from error

@@ -176,6 +176,30 @@ def test_workspaces_are_listed_with_the_connected_one_marked(run: Run, daemon: S
         assert run(*words.split()).out == f"shop\t{WORKSPACE_ID}\towner\tyes\t\nx\t{OTHER}\towner\t\t\n"
 
 
+def test_a_workspace_that_one_may_only_look_at_is_asked_about_by_name_or_id_and_not_connected(
+    run: Run, daemon: ScriptedDaemon, workspace: Path
+) -> None:
+    viewing = me({**workspace_named("seen"), "id": str(OTHER)})
+    viewing["workspaces"][0]["role"] = "viewer"
+    daemon.answers("GET /api/api/v1/me", viewing)
+    daemon.answers(f"GET /api/api/v1/workspaces/{OTHER}/scripts", {"items": [], "total": 0})
+    for name in ("seen", str(OTHER)):
+        assert run("job", "list", "-w", name).code == 0
+    assert run("workspace", "switch", str(OTHER)).code == 3
+    unknown = run("job", "list", "-w", "unseen")
+    assert (unknown.code, unknown.err.splitlines()[0]) == (3, "error: you have no workspace `unseen` on this daemon")
+
+
+def test_of_workspaces_of_one_name_the_one_that_is_owned_is_meant(
+    run: Run, daemon: ScriptedDaemon, workspace: Path
+) -> None:
+    both = me({**workspace_named("twin"), "id": uuid(78)}, {**workspace_named("twin"), "id": str(OTHER)})
+    both["workspaces"][0]["role"] = "viewer"
+    daemon.answers("GET /api/api/v1/me", both)
+    daemon.answers(f"GET /api/api/v1/workspaces/{OTHER}/scripts", {"items": [], "total": 0})
+    assert run("job", "list", "-w", "twin").code == 0
+
+
 def test_switching_needs_a_name_where_nobody_can_choose(run: Run, daemon: ScriptedDaemon, workspace: Path) -> None:
     done = run("workspace", "switch")
     assert (done.code, done.err.splitlines()[0]) == (1, "error: nobody is there to choose a workspace")

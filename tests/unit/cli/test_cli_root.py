@@ -95,6 +95,22 @@ def test_outside_of_a_workspace_the_way_to_one_is_said(
     assert "`touch .dlt/.workspace` makes it a workspace" in run("deploy").err
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_output_that_cannot_be_written_is_no_bug(tmp_path: Path, word: str, unbuffered: str) -> None:
+    root = str(Path(cli.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "PYTHONUNBUFFERED": unbuffered}
+    words = [sys.executable, "-m", "cli.main", word]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path, env=environment
+        )
+    assert (ended.returncode, ended.stderr.splitlines()) == (
+        1,
+        ["error: the system refuses: No space left on device", "hint: `--debug` shows where it happened"],
+    )
+
+
 def test_words_are_completed(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     monkeypatch.setenv("_DLT_RUNTIME_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "dlt-runtime job-")
@@ -124,3 +140,11 @@ def test_a_limit_that_is_none_is_a_wrong_command_line(
     run: Run, daemon: ScriptedDaemon, workspace: Path, limit: str
 ) -> None:
     assert run("job-run", "list", "--limit", limit).code == ExitCode.USAGE
+
+
+def test_the_interface_for_a_terminal_says_so_where_there_is_none(
+    run: Run, daemon: ScriptedDaemon, workspace: Path
+) -> None:
+    done = run("tui")
+    assert (done.code, done.err.splitlines()[0]) == (ExitCode.USAGE, "error: `tui` needs a terminal")
+    assert daemon.asked == []

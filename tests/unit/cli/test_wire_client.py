@@ -129,6 +129,16 @@ def test_a_broken_connection_is_a_daemon_that_cannot_be_reached(
         client.run(WORKSPACE_ID, RUN_ID)
 
 
+@pytest.mark.parametrize("address", ["http://[v1.x]", "http://\u3002"])
+def test_an_address_that_names_no_host_is_refused_where_it_is_used(daemon: ScriptedDaemon, address: str) -> None:
+    with (
+        RuntimeClient(parse_endpoint(address), transport=daemon.transport) as client,
+        pytest.raises(InvalidError) as caught,
+    ):
+        client.run(WORKSPACE_ID, RUN_ID)
+    assert caught.value.code == "url"
+
+
 def test_a_header_that_cannot_be_written_is_not_repeated(daemon: ScriptedDaemon) -> None:
     def broken(_: httpx.Request) -> httpx.Response:
         raise httpx.LocalProtocolError("Illegal header value b'Bearer s3cret'")
