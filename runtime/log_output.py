@@ -43,3 +43,5 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(level=max(_LEVELS[settings.log_level], logging.WARNING), handlers=[handler], force=True)
+    # Its warnings are about what strangers send that is no HTTP: a line each would fill the journal for them.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
