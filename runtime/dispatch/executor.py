@@ -74,11 +74,6 @@ class Executor:
         if event := self._stops.get(run_id):
             event.set()
 
-    @property
-    def live_count(self) -> int:
-        """How many runs are being looked after."""
-        return len(self._tasks)
-
     async def _take_pending(self) -> None:
         while not self._changes.is_closed:
             event = self._changes.event(PENDING_RUNS)

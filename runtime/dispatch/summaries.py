@@ -1,6 +1,5 @@
 """Summaries of pipelines, attached to runs."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from runtime.dispatch.changes import Changes
@@ -37,8 +36,3 @@ class SummaryService:
                 raise InvalidError(f"this run has {MOST_SUMMARIES:,} summaries already", code="summaries")
             await store.save_summary(connection, run_id, summary)
         self._changes.announce(run_id, workspace_id)
-
-    async def of_runs(self, run_ids: Sequence[UUID]) -> dict[UUID, tuple[PipelineSummary, ...]]:
-        """The summaries of these runs, by run."""
-        async with self._database.read() as connection:
-            return await store.summaries_of(connection, run_ids)
