@@ -12,12 +12,14 @@ from textual.filter import LineFilter
 from textual.reactive import var
 from textual.screen import Screen
 
+from cli.output.text import clean
 from runtime.errors import JobRuntimeError
 from runtime.wire.events import ChangeEvent
 from runtime.wire.failures import DaemonUnreachableError
 from tui.colours import ON_DARK, ON_LIGHT, Readable
 from tui.estate import Changed, Estate, Histories, Snapshot
 from tui.feed import Back, Feed
+from tui.graphical_browser import graphical_browser
 from tui.place import Place
 from tui.screens.page import Page
 from tui.widgets.top_bar import TopBar
@@ -183,6 +185,27 @@ class RuntimeTui(App[None]):
     def _show_error(self, error: JobRuntimeError) -> None:
         """An error, and the way out."""
         self.notify(error.hint or "", title=error.message, severity="error", timeout=10, markup=False)
+
+    def open_url(self, url: str, *, new_tab: bool = True) -> None:
+        """Open a page in the browser; where there is none to see, its address is copied."""
+        if self.is_web:
+            super().open_url(url, new_tab=new_tab)
+            self._say_opened(url, is_open=True)
+        else:
+            self._open_in_browser(url)
+
+    @work(thread=True, group="opens")
+    def _open_in_browser(self, url: str) -> None:
+        """Away from the interface: to find a browser and to start it takes a while."""
+        browser = graphical_browser()
+        is_open = browser is not None and browser.open(url)
+        self.call_from_thread(self._say_opened, url, is_open=is_open)
+
+    def _say_opened(self, url: str, *, is_open: bool) -> None:
+        if not is_open:
+            self.copy_to_clipboard(url)
+        title = "opened" if is_open else "copied, for there is no browser here"
+        self.notify(clean(url), title=title, markup=False)
 
     # --- actions
 

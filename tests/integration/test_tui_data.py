@@ -17,6 +17,7 @@ from tests.factories import make_raw_definition
 from tests.served_estate import ServedEstate, serve_estate
 from tests.tenants import Estate, Tenant, as_tenant
 from tests.tui_pilot import Person, sitting_at, tui_for
+from tui import app
 from tui.estate import Changed
 from tui.screens import data
 from tui.screens.page import Page
@@ -163,3 +164,32 @@ async def test_lineage_is_drawn_where_it_is_looked_at_and_one_drawing_after_the_
         may_go_on.set()
         await person.reads("the words of it")
         assert drawn == ["picture", "words"]
+
+
+class Opens:
+    """A browser that does, or cannot."""
+
+    def __init__(self, *, is_well: bool) -> None:
+        self._is_well = is_well
+
+    def open(self, _url: str) -> bool:
+        """Open a page."""
+        return self._is_well
+
+
+async def test_a_page_is_said_to_be_open_only_where_a_browser_has_it_and_is_copied_otherwise(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+    async with sitting_at(tui_for(served)) as person:
+        monkeypatch.setattr(person.app, "copy_to_clipboard", copied.append)
+        for browser in (None, Opens(is_well=False)):
+            monkeypatch.setattr(app, "graphical_browser", lambda browser=browser: browser)
+            person.app.clear_notifications()
+            person.app.open_url("https://host/app")
+            await person.is_told("copied, for there is no browser here https://host/app")
+        assert copied == ["https://host/app"] * 2
+        monkeypatch.setattr(app, "graphical_browser", lambda: Opens(is_well=True))
+        person.app.open_url("https://host/app")
+        await person.is_told("opened https://host/app")
+        assert len(copied) == 2

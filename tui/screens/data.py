@@ -245,7 +245,6 @@ class DataScreen(Page):
             self.notify(says, title="there is no dashboard", severity="warning", markup=False)
         elif job.script_url:
             self.app.open_url(job.script_url)
-            self.notify(job.script_url, title="opened", markup=False)
         else:
             self.notify("the daemon gives no URL for it", title=short_ref(job.job_ref), severity="warning")
 
