@@ -233,6 +233,7 @@ class AppsProxy:
             version=backend.deployment_version,
             keeps_authorization=keeps_authorization,
             answer_seconds=self._settings.apps.answer_seconds,
+            is_foreign=asked.secret is not None and self._settings.apps.domain is not None,
         )
         is_websocket = scope["type"] == "websocket"
 

@@ -22,17 +22,23 @@ CUT_KEY = "dlt_runtime_cut"
 VERSION_HEADER = b"x-dlt-runtime-version"
 _ASKED_TWICE = frozenset(("GET", "HEAD", "OPTIONS"))
 _LOOPBACK = ("127.0.0.1", "localhost", "0.0.0.0", "[::1]")  # noqa: S104 - names that apps call themselves by
+_BODILESS = frozenset((204, 304))
+_SANDBOX = (b"content-security-policy", b"sandbox")
 _SOON_SECONDS = 0.05
 """So long a request without a body goes unwatched: most are answered by then, and a task for each costs more."""
 
 
 class TooLateError(AnswerError):
-    """The app has not begun to answer in the time it has."""
+    """The app has not begun to answer, or not taken what it was sent, in the time it has."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where a request goes."""
+    """Where a request goes.
+
+    Attributes:
+        is_foreign: Whether the address is one of the API's host, where nothing of an app's may run in a browser.
+    """
 
     place: Place
     connections: Connections
@@ -40,6 +46,7 @@ class Route:
     version: int | None
     keeps_authorization: bool
     answer_seconds: float
+    is_foreign: bool = False
 
 
 @dataclass
@@ -53,15 +60,29 @@ class _Exchange:
     began: bool = False
     is_gone: asyncio.Event = field(default_factory=asyncio.Event)
     sent_body: asyncio.Event = field(default_factory=asyncio.Event)
+    is_app_deaf: bool = False
 
 
 async def forward(scope: Scope, receive: Receive, send: Send, route: Route) -> None:
-    """Carry a request to the app and its answer back.
+    """Carry a request to the app and its answer back; a browser that goes away meanwhile says nothing of the app.
 
     Raises:
         AnswerError: the app gave no answer, and the browser has been told nothing yet.
+        TooLateError: likewise, within the time it has.
     """
     exchange = _Exchange(route, scope, receive, send)
+    try:
+        await _carry(exchange)
+    except BrokenOffError:
+        if exchange.is_gone.is_set():
+            return  # it was us who hung up
+        if exchange.is_app_deaf:
+            raise TooLateError(f"the app has not taken the request within {route.answer_seconds:g} s") from None
+        raise
+
+
+async def _carry(exchange: _Exchange) -> None:
+    scope, route = exchange.scope, exchange.route
     method = scope["method"]
     has_body = _has_body(scope)
     used = route.connections.take_used() if method in _ASKED_TWICE and not has_body else None
@@ -100,7 +121,7 @@ async def _over(upstream: Upstream, exchange: _Exchange, has_body: bool) -> None
     soon = None if has_body else asyncio.get_running_loop().call_later(_SOON_SECONDS, begin)
     try:
         head = await _head(upstream, exchange)
-        await _answer(upstream, exchange, head, own_hosts(visit.host, route.port))
+        await _answer(upstream, exchange, head)
         is_done = exchange.sent_body.is_set()
     finally:
         if soon is not None:
@@ -129,10 +150,11 @@ async def _send_body(upstream: Upstream, exchange: _Exchange, has_body: bool, *,
         try:
             async with asyncio.timeout(exchange.route.answer_seconds):
                 await upstream.write(b"".join(pieces))
-        except (BrokenOffError, TimeoutError):
+        except BrokenOffError:
             takes = False  # what the app has said before it hung up still counts
-            if not upstream.is_lost:
-                upstream.abort()
+        except TimeoutError:
+            takes, exchange.is_app_deaf = False, True
+            upstream.abort()
         if not more and takes:
             exchange.sent_body.set()
     exchange.is_gone.set()
@@ -157,12 +179,10 @@ async def _head(upstream: Upstream, exchange: _Exchange) -> Head:
         raise TooLateError(f"the app has not answered within {exchange.route.answer_seconds:g} s") from None
 
 
-async def _answer(upstream: Upstream, exchange: _Exchange, head: Head, hosts: frozenset[str]) -> None:
-    scope, route, send = exchange.scope, exchange.route, exchange.send
-    headers = towards_browser(head.headers, route.place, hosts)
-    if route.version is not None:
-        headers.append((VERSION_HEADER, b"%d" % route.version))
+async def _answer(upstream: Upstream, exchange: _Exchange, head: Head) -> None:
+    scope, send = exchange.scope, exchange.send
     exchange.began = True
+    headers = answer_headers(head, scope, exchange.route)
     await send({"type": "http.response.start", "status": head.status, "headers": headers})
     try:
         more = True
@@ -174,6 +194,18 @@ async def _answer(upstream: Upstream, exchange: _Exchange, head: Head, hosts: fr
         cut(scope)
         await exchange.is_gone.wait()  # for the server to notice, which takes an early end for a mistake of ours
         return
+
+
+def answer_headers(head: Head, scope: Scope, route: Route) -> list[tuple[bytes, bytes]]:
+    """The headers of an app's answer as the browser gets them."""
+    headers = towards_browser(head.headers, route.place, own_hosts(host_of(scope), route.port))
+    if head.status in _BODILESS:  # 304 may say the length of what it does not send, which our server then waits for
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
+    if route.version is not None:
+        headers.append((VERSION_HEADER, b"%d" % route.version))
+    if route.is_foreign:
+        headers.append(_SANDBOX)
+    return headers
 
 
 def cut(scope: Scope) -> None:

@@ -3,36 +3,45 @@
 import asyncio
 
 from runtime.proxy.asgi import Receive, Scope, Send
-from runtime.proxy.forwarding import VERSION_HEADER, Route, TooLateError, cut, own_hosts, raw_path_of, visit_of
-from runtime.proxy.headers import first, towards_app, towards_browser
+from runtime.proxy.forwarding import Route, TooLateError, answer_headers, cut, raw_path_of, visit_of
+from runtime.proxy.headers import first, towards_app
 from runtime.proxy.tunnel import tunnel_of
-from runtime.proxy.upstream import AnswerError, Head, Upstream
+from runtime.proxy.upstream import AnswerError, BrokenOffError, Head, Upstream
 
 _UPGRADE = ((b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
 
 
-async def forward_websocket(scope: Scope, _receive: Receive, send: Send, route: Route) -> None:
-    """Ask the app for a WebSocket, and join the two ends if it agrees.
+async def forward_websocket(scope: Scope, receive: Receive, send: Send, route: Route) -> None:
+    """Ask the app for a WebSocket, and join the two ends if it agrees, unless the browser goes away before.
 
     Raises:
         AnswerError: the app gave no answer.
     """
     upstream = await route.connections.open()
+    leaving = asyncio.create_task(_hang_up_after(receive, upstream))
     try:
         visit = visit_of(scope)
         headers = towards_app(scope["headers"], route.place, visit, keeps_authorization=route.keeps_authorization)
         target = route.place.target(raw_path_of(scope), scope["query_string"])
         upstream.send_head(b"GET", target, [*headers, *_UPGRADE])
         head = await _head(upstream, route.answer_seconds)
-        answer = towards_browser(head.headers, route.place, own_hosts(visit.host, route.port))
-        if route.version is not None:
-            answer.append((VERSION_HEADER, b"%d" % route.version))
+        answer = answer_headers(head, scope, route)
         if head.status == 101:
             await tunnel_of(scope).join(upstream, [*answer, *_UPGRADE])
         else:
             await _refuse(scope, send, upstream, head.status, answer)
+    except BrokenOffError:
+        if not leaving.done():  # else it was us who hung up
+            raise
     finally:
+        leaving.cancel()
         upstream.abort()
+
+
+async def _hang_up_after(receive: Receive, upstream: Upstream) -> None:
+    """Wait until the browser is gone, or the tunnel was closed; an app that has not answered need not go on."""
+    await receive()
+    upstream.abort()
 
 
 async def _head(upstream: Upstream, seconds: float) -> Head:

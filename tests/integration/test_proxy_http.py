@@ -177,10 +177,12 @@ async def test_the_slash_after_the_prefix_is_put_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+@pytest.mark.parametrize("length", [b"", b"content-length: 12\r\n"], ids=["no length", "a length"])
 @on_uvloop
-async def test_answers_without_a_body(status: bytes, tmp_path: Path) -> None:
+async def test_answers_without_a_body(status: bytes, length: bytes, tmp_path: Path) -> None:
+    """304 may say the length that there would be."""
     async with (
-        plain_app(b"HTTP/1.1 " + status + b"\r\netag: x\r\n\r\n") as app,
+        plain_app(b"HTTP/1.1 " + status + b"\r\netag: x\r\n" + length + b"\r\n") as app,
         proxied(app.port, tmp_path) as proxy,
         client(proxy) as http,
     ):
@@ -329,6 +331,60 @@ async def test_an_answer_that_does_not_come_is_504(tmp_path: Path) -> None:
         got = await http.get(f"{proxy.url}/", headers={"Accept": "text/html"})
     assert got.status_code == 504
     assert "has not answered within 0.2 s" in got.text
+
+
+@on_uvloop
+async def test_an_app_that_does_not_take_a_body_is_504(tmp_path: Path) -> None:
+    size = 64 * 1024 * 1024
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with plain_app(deaf) as app, proxied(app.port, tmp_path, answer_seconds=0.3) as proxy, client(proxy) as http:
+        got = await http.post(f"{proxy.url}/", content=b"z" * size)
+        ((kind, told),) = proxy.apps.told
+    assert (got.status_code, kind) == (504, "504")
+    assert "has not taken the request within 0.3 s" in got.json()["detail"]
+    assert "has not taken the request within 0.3 s" in told
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("is_revoked", [False, True], ids=["by itself", "without access"])
+@on_uvloop
+async def test_a_browser_that_goes_is_not_the_apps_failure(method: str, is_revoked: bool, tmp_path: Path) -> None:
+    """The app's log is for what its visitors do not get."""
+
+    async def forever(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with plain_app(forever) as app, proxied(app.port, tmp_path) as proxy:
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        head = f"{method} /apps/{SLUG}/ HTTP/1.1\r\nhost: h\r\ncookie: dlt-runtime-app={'a' * 64}\r\n"
+        writer.write(head.encode() + (b"content-length: 2\r\n\r\nab" if method == "POST" else b"\r\n"))
+        async with asyncio.timeout(5):
+            await proxy.apps.used.wait()
+            proxy.visits.revoke() if is_revoked else writer.close()
+            await app.ended.wait()
+            await proxy.apps.unused.wait()
+        writer.close()
+        assert not proxy.apps.told
+
+
+@pytest.mark.parametrize(
+    ("domain", "policies"), [("apps.test", ["default-src *", "sandbox"]), (None, ["default-src *"])]
+)
+@on_uvloop
+async def test_an_app_is_no_page_at_the_apis_host(domain: str | None, policies: list[str], tmp_path: Path) -> None:
+    """What browsers show of it by a link there, a form's answer or an embedded object, runs no scripts."""
+    answer = b"HTTP/1.1 200 OK\r\ncontent-security-policy: default-src *\r\ncontent-length: 2\r\n\r\nok"
+    async with plain_app(answer) as app, proxied(app.port, tmp_path, domain=domain) as proxy, client(proxy) as http:
+        link, headers = f"http://127.0.0.1:{proxy.port}/public/{SECRET}/", {"Sec-Fetch-Mode": "navigate"}
+        for got in (await http.post(link, headers=headers), await http.get(link, headers={"Accept": "*/*"})):
+            assert got.headers.get_list("content-security-policy") == policies
+        own = {"Host": f"{SLUG}.apps.test" if domain else "here"}
+        path = "/" if domain else f"/apps/{SLUG}/"
+        got = await http.get(f"http://127.0.0.1:{proxy.port}{path}", headers=own)
+        assert got.headers.get_list("content-security-policy") == ["default-src *"]
 
 
 @on_uvloop

@@ -228,6 +228,33 @@ async def test_a_refusal_that_breaks_off_is_not_made_a_whole_one(tmp_path: Path)
     assert len(got) < 1000
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"HTTP/1.1 403 Forbidden\r\ncontent-length: 9\r\n\r\nhalf"], ids=["nothing", "half"]
+)
+@pytest.mark.parametrize("is_revoked", [False, True], ids=["by itself", "without access"])
+@on_uvloop
+async def test_a_browser_that_goes_before_the_app_has_answered_holds_nothing(
+    said: bytes, is_revoked: bool, tmp_path: Path
+) -> None:
+    """Nor is it the app's failure."""
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await reader.read()
+
+    async with plain_app(slow) as app, proxied(app.port, tmp_path) as proxy:
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        head = f"GET /apps/{SLUG}/ws HTTP/1.1\r\nhost: h\r\ncookie: dlt-runtime-app={'a' * 64}\r\n"
+        writer.write(f"{head}connection: upgrade\r\nupgrade: websocket\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            await proxy.apps.used.wait()
+            proxy.visits.revoke() if is_revoked else writer.close()
+            await app.ended.wait()
+            await proxy.apps.unused.wait()
+        writer.close()
+        assert not proxy.apps.told
+
+
 @pytest.mark.parametrize(("origin", "status"), [("https://evil.test", 401), ("null", 401), ("http://[", 401)])
 @on_uvloop
 async def test_another_sites_page_opens_no_websocket(origin: str, status: int, tmp_path: Path) -> None:
