@@ -87,7 +87,8 @@ class RuntimeTui(App[None]):
         Binding("6", "switch_mode('settings')", "Settings", show=False),
         Binding("t", "times", "Exact or relative times", show=False),
         Binding("ctrl+t", "light", "Light or dark", show=False),
-        Binding("question_mark", "show_help_panel", "Keys", show=False),
+        Binding("question_mark", "keys", "Keys", show=False),
+        Binding("escape", "hide_keys", show=False, priority=True),
         Binding("q", "quit", "Quit"),
     ]
 
@@ -228,6 +229,28 @@ class RuntimeTui(App[None]):
         """Change between relative and exact times."""
         self.shows_exact_times = not self.shows_exact_times
         self._tell(Changed(everything=True))
+
+    @property
+    def _shows_keys(self) -> bool:
+        """By name: it is not imported before somebody wants it. Only children, since each key looks."""
+        return any(type(child).__name__ == "HelpPanel" for child in self.screen.children)
+
+    def action_keys(self) -> None:
+        """Show the keys of the screen beside it, or no longer."""
+        if self._shows_keys:
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def action_hide_keys(self) -> None:
+        """Show the keys no longer."""
+        self.action_hide_help_panel()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Escape is about the keys where they are shown, else about the screen."""
+        if action == "hide_keys":
+            return self._shows_keys
+        return super().check_action(action, parameters)
 
     def action_light(self) -> None:
         """Change between light and dark."""
