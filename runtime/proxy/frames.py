@@ -4,30 +4,33 @@ import struct
 
 _CLOSE = 0x88
 _LENGTHS = {126: 2, 127: 8}
+MOST_FRAMES = 1000
+"""In one piece. To follow a stream of nothing but tiny frames would take all the time that there is."""
 
 
 class Boundary:
-    """Follows a stream of frames, in whatever pieces it comes.
+    """Follows a stream of frames, in whatever pieces it comes; no further than a piece that has too many of them.
 
     Attributes:
-        is_between: Whether the stream so far ends with a whole frame, so that another may begin.
+        is_between: Whether the stream so far ends with a whole frame, so that another may begin, for all we know.
         has_closed: Whether one of them was a closing frame.
     """
 
     def __init__(self) -> None:
         self._head = b""
         self._left = 0
+        self._is_lost = False
         self.has_closed = False
 
     @property
     def is_between(self) -> bool:
         """See the class."""
-        return not self._head and not self._left
+        return not self._is_lost and not self._head and not self._left
 
     def feed(self, data: bytes) -> None:
         """Take note of a piece."""
-        position, size = 0, len(data)
-        while position < size:
+        position, size, frames = 0, len(data), 0
+        while position < size and not self._is_lost:
             if self._left:
                 step = min(self._left, size - position)
                 self._left -= step
@@ -40,6 +43,8 @@ class Boundary:
                 self.has_closed = self.has_closed or self._head[0] & 0x0F == 0x8
                 self._left = _payload_size(self._head)
                 self._head = b""
+                frames += 1
+                self._is_lost = frames > MOST_FRAMES
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
-from runtime.proxy.frames import Boundary, close_frame
+from runtime.proxy.frames import MOST_FRAMES, Boundary, close_frame
 
 SIZES = st.sampled_from([0, 1, 125, 126, 127, 65535, 65536, 70000])
 
@@ -39,3 +39,16 @@ def test_a_closing_frame_reads_as_one() -> None:
     assert close_frame(1008, "so be it") == Frame(Opcode.CLOSE, Close(1008, "so be it").serialize()).serialize(
         mask=False
     )
+
+
+def test_a_piece_of_very_many_frames_is_not_followed_to_its_end() -> None:
+    """Nor is anything that comes after it: nobody knows where that begins."""
+    ping, close = _frame(Opcode.PING, 0, mask=False), _frame(Opcode.CLOSE, 2, mask=False)
+    followed, lost = Boundary(), Boundary()
+    for _ in range(3):
+        followed.feed(ping * MOST_FRAMES)
+    followed.feed(close)
+    assert (followed.is_between, followed.has_closed) == (True, True)
+    lost.feed(ping * (MOST_FRAMES + 1) + close)
+    lost.feed(close)
+    assert (lost.is_between, lost.has_closed) == (False, False)
