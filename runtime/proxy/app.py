@@ -183,7 +183,7 @@ class AppsProxy:
 
     async def _enter(self, scope: Scope, send: Send, asked: Asked, app: App) -> None:
         """Where a ticket becomes a cookie."""
-        marks = entry_marks(scope)
+        marks = entry_marks(scope, asked.prefix)
         try:
             secret = await self._visits.enter(app, _parameters(scope).get("ticket", ""), marks)
         except RefusedError as error:

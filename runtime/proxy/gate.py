@@ -42,7 +42,7 @@ class Gate:
             return await self._visits.look(app, Claim(token=token)), False
         found = Grant(app, Claim(), "unknown")
         if may_use_cookies(scope):
-            for value in _secrets(scope, COOKIE):
+            for value in _secrets(scope, COOKIE, asked.prefix):
                 grant = await self._visits.look(app, Claim(cookie=value))
                 if grant.is_good:
                     return grant, True
@@ -91,7 +91,7 @@ class Gate:
         The ticket that it comes back with is good together with this mark alone. So nobody can be made to visit in
         another's name by following a way in that was somebody else's. Tabs of one browser share a mark.
         """
-        mark = next(iter(entry_marks(scope)), None) or new_secret()
+        mark = next(iter(entry_marks(scope, prefix)), None) or new_secret()
         query = urlencode({"app": app.slug, "to": to, "mark": digest(mark).hex()}, quote_via=quote)
         cookie = _cookie(scope, ENTRY_COOKIE, prefix, mark) + f"; Max-Age={_ENTRY_SECONDS}".encode()
         await redirect(scope, send, 303, f"{self._api_url(scope)}/visit?{query}", ((b"set-cookie", cookie),))
@@ -115,24 +115,29 @@ def visit_cookie(scope: Scope, prefix: str, secret: str) -> bytes:
     return _cookie(scope, COOKIE, prefix, secret)
 
 
-def entry_marks(scope: Scope) -> list[str]:
+def entry_marks(scope: Scope, prefix: str) -> list[str]:
     """How this browser was marked when it was sent to sign in; another page may have planted one more."""
-    return _secrets(scope, ENTRY_COOKIE)
+    return _secrets(scope, ENTRY_COOKIE, prefix)
 
 
-def cookie_name(scope: Scope, name: str = COOKIE) -> str:
-    """The full name of a cookie of ours; under TLS nothing on plain HTTP can plant it."""
-    return f"{'__Secure-' if scheme_of(scope) == 'https' else ''}{name}"
+def cookie_name(scope: Scope, prefix: str, name: str = COOKIE) -> str:
+    """The full name of a cookie of ours.
+
+    Under TLS nothing on plain HTTP can plant it, and where the app has a host of its own no neighbouring host can.
+    """
+    if scheme_of(scope) != "https":
+        return name
+    return f"{'__Secure-' if prefix else '__Host-'}{name}"
 
 
 def _cookie(scope: Scope, name: str, prefix: str, secret: str) -> bytes:
     secure = "; Secure" if scheme_of(scope) == "https" else ""
-    return f"{cookie_name(scope, name)}={secret}; Path={prefix}/; HttpOnly; SameSite=Lax{secure}".encode()
+    return f"{cookie_name(scope, prefix, name)}={secret}; Path={prefix}/; HttpOnly; SameSite=Lax{secure}".encode()
 
 
-def _secrets(scope: Scope, name: str) -> list[str]:
+def _secrets(scope: Scope, name: str, prefix: str) -> list[str]:
     """What cookies of ours hold; anything else is neither looked up nor remembered, however long it is."""
-    found = cookie_values(scope["headers"], cookie_name(scope, name))
+    found = cookie_values(scope["headers"], cookie_name(scope, prefix, name))
     return [value for value in found if is_secret(value)][:_MOST_COOKIES]
 
 

@@ -70,7 +70,7 @@ async def test_a_browser_that_is_sent_to_sign_in_is_marked_once(tmp_path: Path) 
     assert dict(parse_qsl(urlsplit(address).query))["mark"] == digest(mark).hex()
     asking = scope()
     asking["headers"].append((b"cookie", f"dlt-runtime-entry=planted; {pair}".encode()))
-    assert entry_marks(asking) == [mark]
+    assert entry_marks(asking, ASKED.prefix) == [mark]
     assert (await sent_to_sign_in(gate, asking))[0] == address
 
 
@@ -81,10 +81,18 @@ def test_a_visits_cookie_is_for_the_apps_paths_and_not_for_scripts() -> None:
 
 
 def test_under_tls_a_visits_cookie_stays_under_tls() -> None:
-    assert visit_cookie(scope(scheme="https"), "", "s") == (
-        b"__Secure-dlt-runtime-app=s; Path=/; HttpOnly; SameSite=Lax; Secure"
+    assert visit_cookie(scope(scheme="https"), ASKED.prefix, "s") == (
+        f"__Secure-dlt-runtime-app=s; Path=/apps/{SLUG}/; HttpOnly; SameSite=Lax; Secure".encode()
     )
-    assert cookie_name(scope(scheme="wss")) == "__Secure-dlt-runtime-app"
+    assert cookie_name(scope(scheme="wss"), ASKED.prefix) == "__Secure-dlt-runtime-app"
+
+
+def test_at_an_apps_own_host_no_neighbour_can_plant_a_visits_cookie() -> None:
+    """Scripts of an app could, for all hosts below the domain that they share, were it not for the name."""
+    assert visit_cookie(scope(scheme="https"), "", "s") == (
+        b"__Host-dlt-runtime-app=s; Path=/; HttpOnly; SameSite=Lax; Secure"
+    )
+    assert cookie_name(scope(scheme="wss"), "") == "__Host-dlt-runtime-app"
 
 
 async def test_cookies_that_cannot_be_ours_are_not_looked_up(tmp_path: Path) -> None:
