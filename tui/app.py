@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -26,42 +28,21 @@ from tui.widgets.top_bar import TopBar
 
 DRAIN_SECONDS = 0.1
 DARK, LIGHT = "textual-dark", "textual-light"
+SCREENS = {
+    "overview": ("tui.screens.overview", "OverviewScreen"),
+    "jobs": ("tui.screens.jobs", "JobsScreen"),
+    "runs": ("tui.screens.runs", "RunsScreen"),
+    "versions": ("tui.screens.versions", "VersionsScreen"),
+    "data": ("tui.screens.data", "DataScreen"),
+    "settings": ("tui.screens.settings", "SettingsScreen"),
+}
+"""The module and the class of each mode's screen."""
 
 
-def _overview() -> Page:
-    from tui.screens.overview import OverviewScreen
-
-    return OverviewScreen()
-
-
-def _jobs() -> Page:
-    from tui.screens.jobs import JobsScreen
-
-    return JobsScreen()
-
-
-def _runs() -> Page:
-    from tui.screens.runs import RunsScreen
-
-    return RunsScreen()
-
-
-def _versions() -> Page:
-    from tui.screens.versions import VersionsScreen
-
-    return VersionsScreen()
-
-
-def _data() -> Page:
-    from tui.screens.data import DataScreen
-
-    return DataScreen()
-
-
-def _settings() -> Page:
-    from tui.screens.settings import SettingsScreen
-
-    return SettingsScreen()
+def _load(mode: str) -> Page:
+    module, name = SCREENS[mode]
+    screen: Page = getattr(import_module(module), name)()
+    return screen
 
 
 class RuntimeTui(App[None]):
@@ -70,12 +51,7 @@ class RuntimeTui(App[None]):
     TITLE = "dlt-runtime"
     CSS_PATH = "app.tcss"
     MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
-        "overview": _overview,
-        "jobs": _jobs,
-        "runs": _runs,
-        "versions": _versions,
-        "data": _data,
-        "settings": _settings,
+        mode: partial(_load, mode) for mode in SCREENS
     }
     DEFAULT_MODE = "overview"
     BINDINGS: ClassVar[list[BindingType]] = [
