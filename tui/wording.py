@@ -103,11 +103,16 @@ def is_starred(job: ScriptResponse) -> bool:
     return bool((job.job_definition.get("expose") or {}).get("starred"))
 
 
+def minute_text(at: datetime) -> str:
+    """A minute in this machine's time zone: `2026-01-02 04:04`."""
+    return times.local(at)[:16]
+
+
 def window_text(run: RunResponse) -> str:
     """The interval a run is for."""
     if run.interval_start is None or run.interval_end is None:
         return ""
-    return f"{times.exact(run.interval_start)[:16]} to {times.exact(run.interval_end)[:16]}"
+    return f"{minute_text(run.interval_start)} to {minute_text(run.interval_end)}"
 
 
 def run_seconds(run: RunResponse, now: datetime) -> float | None:

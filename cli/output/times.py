@@ -25,6 +25,11 @@ def exact(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def local(at: datetime) -> str:
+    """Date and time of day in this machine's time zone, to the second: `2026-01-02 04:04:05`."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def wall_clock(at: datetime, zone: tzinfo | None) -> str:
     """What a clock on the wall shows, to the minute where that says all: `2026-01-02 03:04 CET`.
 

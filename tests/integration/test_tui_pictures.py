@@ -2,7 +2,6 @@
 
 import html
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from tests.console_store import serve_console
 from tests.processes import REPOSITORY
+from tests.time_zones import time_zone
 from tests.tui_pictures import IN_THE_DOCUMENTATION, take_pictures
 
 PICTURES = REPOSITORY / "docs" / "pictures"
@@ -17,13 +17,10 @@ _TEXT = re.compile(r"<text\b[^>]*>(.*?)</text>", re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
-def in_london(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_london() -> Iterator[None]:
     """Times of day are the machine's own."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    with time_zone("UTC"):
+        yield
 
 
 def words(picture: Path) -> list[str]:

@@ -3,7 +3,6 @@
 `pytest --snapshot-update` takes new pictures; a person looks at them before they are kept.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -13,6 +12,7 @@ from textual.pilot import Pilot
 
 from tests.console_store import serve_console
 from tests.served_estate import ServedEstate
+from tests.time_zones import time_zone
 from tests.tui_pictures import KEYS, tui_of, walk_to
 from tests.tui_pilot import Person
 
@@ -29,12 +29,9 @@ def served() -> Iterator[ServedEstate]:
 @pytest.fixture(autouse=True)
 def in_london(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Times of day are the machine's own, and the version is that of today."""
-    monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr("tui.screens.settings.version", lambda: "1.2.3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    with time_zone("UTC"):
+        yield
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "140x40"])

@@ -25,7 +25,7 @@ from tui.screens.page import or_none
 from tui.screens.run_columns import run_columns
 from tui.widgets.facts import Facts
 from tui.widgets.listing import Column, Listing
-from tui.wording import run_reference, schedule_text, state_text, tags_of
+from tui.wording import minute_text, run_reference, schedule_text, state_text, tags_of
 
 RUNS = 200
 
@@ -54,8 +54,8 @@ class JobScreen(JobActions):
         """Four tabs."""
         span: list[Column[IntervalSpanResponse]] = [
             Column("State", lambda one: one.state, 10, lambda one: _SPAN_STYLES.get(one.state, "")),
-            Column("From", lambda one: one.start.isoformat(sep=" ", timespec="minutes"), 24),
-            Column("To", lambda one: one.end.isoformat(sep=" ", timespec="minutes")),
+            Column("From", lambda one: minute_text(one.start), 24),
+            Column("To", lambda one: minute_text(one.end)),
         ]
         version: list[Column[ScriptVersionResponse]] = [
             Column("Version", lambda one: str(one.version), 8),

@@ -91,16 +91,16 @@ class Page(Screen[None]):
         return self.place.now()
 
     def when(self, at: datetime | None) -> str:
-        """A point in time, relative or exact as the person wants it."""
+        """A point in time, relative or, as the person wants it, exact in this machine's time zone."""
         if at is None:
             return ""
-        return times.exact(at)[:19].replace("T", " ") if self.ours.shows_exact_times else times.relative(at, self.now)
+        return times.local(at) if self.ours.shows_exact_times else times.relative(at, self.now)
 
     def brief(self, at: datetime | None) -> str:
         """As `when`, for a column of 14: exact times are those of the last months."""
         if at is None:
             return ""
-        return times.exact(at)[5:19].replace("T", " ") if self.ours.shows_exact_times else times.relative(at, self.now)
+        return times.local(at)[5:] if self.ours.shows_exact_times else times.relative(at, self.now)
 
     def copy(self, text: str) -> None:
         """Put a text into the clipboard, and show which."""

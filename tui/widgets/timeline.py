@@ -15,12 +15,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from cli.output import times
 from cli.output.jobs import short_ref
 from cli.output.text import clean
 from runtime.wire.run_details import DetailedRunResponse
 from runtime.wire.runs import FINAL_RUN_STATUSES
-from tui.wording import SIGNS, duration_text, reason_text, run_state, run_title, state_style
+from tui.wording import SIGNS, duration_text, minute_text, reason_text, run_state, run_title, state_style
 
 HOURS = (1, 3, 6, 12, 24, 72)
 _FILL = {"completed": "█", "failed": "▓", "cancelled": "▒", "skipped": "·"}
@@ -156,7 +155,7 @@ class Timeline(ScrollView, can_focus=True):
         run = self.current
         if run is None:
             return ""
-        at = times.exact(_begin(run))[5:16].replace("T", " ")
+        at = minute_text(_begin(run))[5:]
         parts = (run_title(run, run.script.job_ref), run_state(run), at, duration_text(run, now), reason_text(run))
         return "> " + "   ".join(part for part in parts if part)
 

@@ -6,6 +6,7 @@ from textual.app import App, ComposeResult
 
 from runtime.wire.run_details import DetailedRunResponse
 from tests.factories import NOW
+from tests.time_zones import time_zone
 from tests.unit.tui.test_tui_estate import make_response, make_script
 from tui.estate import newest_first
 from tui.widgets.timeline import Timeline
@@ -118,3 +119,12 @@ async def test_a_run_is_marked_by_a_click_on_its_bar_and_chosen_by_the_next() ->
         assert app.chosen == [runs[1].id]
         await pilot.click(Timeline, offset=(4, 1))
         assert app.timeline.current == runs[0]
+
+
+async def test_the_marked_run_is_told_in_the_time_zone_of_the_axis() -> None:
+    with time_zone("Asia/Kolkata"):
+        app = Drawn()
+        async with app.run_test(size=(80, 10)):
+            app.timeline.show([load(6)], NOW)
+            assert "|11:30" in app.lines[0]
+            assert "03-10 11:30" in app.lines[-1]
