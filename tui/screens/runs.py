@@ -258,10 +258,8 @@ class RunsScreen(Page):
         self._show_runs(anew=anew)
         self._go_on(self._drawn)
 
-    def on_listing_end_reached(self, event: Listing.EndReached) -> None:
+    def on_listing_end_reached(self) -> None:
         """The last row is reached: there may be more."""
-        if isinstance(event, Listing.Sorted):
-            return
         if self._of_named is not None and not self._of_named.is_complete:
             self._ask(self._of_named, PAGE)
         if self._parts:

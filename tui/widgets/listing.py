@@ -306,18 +306,18 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
             self.post_message(self.Chosen(self, self.current))
 
     def action_sort(self, by: int) -> None:
-        """Sort by the next column that can be sorted; after the last the order is the usual one."""
-        able: list[int | None] = [None, *(place for place, column in enumerate(self._columns) if column.order)]
-        place = (able.index(self.sorted_by) + by) % len(able)
-        self.sort_by(able[place], is_descending=False)
+        """Sort by the next column that is shown and can be sorted; after the last the order is the usual one."""
+        able: list[int | None] = [None, *(self._columns.index(column) for column, _ in self._shown if column.order)]
+        place = able.index(self.sorted_by) if self.sorted_by in able else 0  # there may be less room than there was
+        self.sort_by(able[(place + by) % len(able)], is_descending=False)
 
     def sort_by(self, place: int | None, *, is_descending: bool) -> None:
         """Sort by a column, None for the order in which the rows were given."""
         self.sorted_by, self.is_descending = place, is_descending
         self._begins_anew = self._is_at_top
-        self.post_message(self.Sorted(self))
+        self.post_message(self.Sorted())
 
-    class Sorted(EndReached):
+    class Sorted(Message):
         """Another order is wanted: whoever owns the rows shows them again."""
 
     def on_click(self, event: events.Click) -> None:
@@ -370,12 +370,11 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         order = self._columns[self.sorted_by].order
         if order is None:
             return list(rows)
-        return sorted(rows, key=lambda row: _sortable(order(row)), reverse=self.is_descending)
-
-
-def _sortable(value: Any) -> tuple[bool, Any]:
-    """What is missing comes last."""
-    return (value is None, 0 if value is None else value)
+        by = [(order(row), row) for row in rows]
+        known = sorted(
+            (each for each in by if each[0] is not None), key=lambda each: each[0], reverse=self.is_descending
+        )
+        return [row for _, row in known] + [row for value, row in by if value is None]  # what is missing comes last
 
 
 def _cut(text: str, width: int) -> str:

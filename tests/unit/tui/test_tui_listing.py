@@ -1,5 +1,6 @@
 """A listing draws what has changed, and no more; its keys hit the row that was marked when somebody looked."""
 
+import pytest
 from textual.app import App, ComposeResult
 
 from tui.widgets.listing import Column, Listing
@@ -22,8 +23,8 @@ class Listed(App[None]):
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         self.chosen.append(event.row)
 
-    def on_listing_end_reached(self, event: Listing.EndReached) -> None:
-        self.ends += not isinstance(event, Listing.Sorted)
+    def on_listing_end_reached(self) -> None:
+        self.ends += 1
 
     def on_listing_sorted(self) -> None:
         self.listing.show(range(ROWS))
@@ -170,6 +171,47 @@ async def test_a_click_on_a_heading_sorts_and_the_next_one_turns_the_order_round
         await pilot.press("less_than_sign")
         await pilot.pause()
         assert line(app, 0) == "  Row ▲"
+
+
+class Narrow(App[None]):
+    """A listing with more columns than it has room for, of which one is missing in one row."""
+
+    def compose(self) -> ComposeResult:
+        columns: list[Column[tuple[str, int | None]]] = [
+            Column("Name", lambda row: row[0], order=lambda row: row[0]),
+            Column("Hidden", lambda row: row[0], 40, order=lambda row: row[0], spare=1),
+            Column("Size", lambda row: str(row[1]), 8, order=lambda row: row[1]),
+        ]
+        yield Listing(columns, lambda row: row[0])
+
+    def on_listing_sorted(self) -> None:
+        self.query_one(Listing).show([("b", 2), ("a", None), ("c", 1)])
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+async def test_what_is_missing_comes_last_whichever_way_the_others_are_sorted(is_descending: bool) -> None:
+    app = Narrow()
+    async with app.run_test(size=(120, 20)) as pilot:
+        listing = app.query_one(Listing)
+        listing.sort_by(2, is_descending=is_descending)
+        await pilot.pause()
+        assert [name for name, _ in listing.rows] == (["b", "c", "a"] if is_descending else ["c", "b", "a"])
+
+
+async def test_keys_sort_only_by_columns_that_are_shown() -> None:
+    """Also after the one that is sorted by had to give way."""
+    app = Narrow()
+    async with app.run_test(size=(40, 20)) as pilot:
+        listing = app.query_one(Listing)
+        listing.focus()
+        sorted_by = []
+        for _ in range(3):
+            await pilot.press("greater_than_sign")
+            sorted_by.append(listing.sorted_by)
+        assert sorted_by == [0, 2, None]
+        listing.sort_by(1, is_descending=False)
+        await pilot.press("less_than_sign")
+        assert listing.sorted_by == 2
 
 
 async def test_the_end_of_a_list_of_nothing_is_reached_too() -> None:
