@@ -33,6 +33,6 @@ async def test_where_every_address_is_listened_on_clients_are_told_of_the_one_th
     async with client_for(create_app(fake_services(), settings), token="owner") as owner:
         came_by = {"Host": "dlt.example:8470"}
         (hook,) = (await owner.get(hooks, headers=came_by)).json()["items"]
-        nonsense = (await owner.get(hooks, headers={"Host": "a|b"})).json()["items"]
+        nonsense = (await owner.get(hooks, headers={"Host": "a%b"})).json()["items"]
     assert hook["urls"][0].startswith(f"http://dlt.example:8470/hooks/{WORKSPACE.id}/"), hook
     assert nonsense[0]["urls"][0].startswith("http://0.0.0.0:8470/"), "and no error"
