@@ -97,8 +97,11 @@ def _is_logged_in(session: Session, resume: str | None) -> bool:
 def _log_in(session: Session, resume: str | None) -> bool:
     """Store tokens; False if nobody is there to wait, when the way to go on is printed instead."""
     keeper = keeper_for(session.endpoint.url)
+    # An approval counts once: what it brings must not have nowhere to go.
+    if isinstance(keeper, MachineToken):
+        raise InvalidError(f"the token comes from {TOKEN_VARIABLE}", code="token", hint="unset it to log in")
     if isinstance(keeper, StoredTokens):
-        keeper.rehearse()  # an approval counts once: what it brings must not have nowhere to go
+        keeper.rehearse()
     device_code, interval = resume, RESUME_SECONDS
     if device_code is None:
         flow = session.client.start_device_login()

@@ -79,6 +79,15 @@ def test_a_login_is_not_begun_or_taken_where_its_tokens_cannot_be_kept(
     assert approving.requests(START) == approving.requests(POLL) == []
 
 
+def test_a_login_is_not_taken_where_the_environment_brings_a_token(
+    run: Run, approving: ScriptedDaemon, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLT_RUNTIME_TOKEN", "machine")
+    done = run("login", "--resume", "dc", "--url", URL)
+    assert (done.code, done.err.splitlines()[0]) == (1, "error: the token comes from DLT_RUNTIME_TOKEN")
+    assert approving.requests(POLL) == []
+
+
 def test_tokens_of_other_daemons_are_still_there_after_a_login(
     run: Run, approving: ScriptedDaemon, workspace: Path
 ) -> None:
