@@ -16,6 +16,7 @@ from runtime.dispatch.runs import RunService
 from runtime.dispatch.visits import Grant, VisitService
 from runtime.domain.apps import APP_PORT
 from runtime.errors import JobRuntimeError, RefusedError, UnauthenticatedError, sentence
+from runtime.proxy.ahead import Ahead
 from runtime.proxy.asgi import Receive, Scope, Send
 from runtime.proxy.connections import Connections
 from runtime.proxy.crowding import Crowded, Crowds
@@ -217,7 +218,8 @@ class AppsProxy:
         await self._visits.note(grant)
         backend = await self._apps.backend(grant.app)
         if backend is None:
-            backend = await self._resting.backend(scope, send, asked, grant)
+            receive = ahead = Ahead(receive)
+            backend = await self._resting.backend(scope, ahead, send, asked, grant)
             if backend is None:
                 return
             # That may have taken minutes, in which the link may have been taken back.

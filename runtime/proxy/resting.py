@@ -14,6 +14,7 @@ from runtime.dispatch.runs import RunService
 from runtime.dispatch.visits import Grant, VisitService
 from runtime.domain.runs import Run
 from runtime.errors import JobRuntimeError, NotFoundError, UnavailableError, sentence
+from runtime.proxy.ahead import Ahead
 from runtime.proxy.asgi import Receive, Scope, Send
 from runtime.proxy.origins import is_visit
 from runtime.proxy.pages import notice, page, redirect, wants_page
@@ -40,8 +41,8 @@ class Resting:
         self._visits = visits
         self._wait_seconds = wait_seconds
 
-    async def backend(self, scope: Scope, send: Send, asked: Asked, grant: Grant) -> Backend | None:
-        """What answers for the app in the end; None if the request has been answered here."""
+    async def backend(self, scope: Scope, receive: Ahead, send: Send, asked: Asked, grant: Grant) -> Backend | None:
+        """What answers for the app in the end; None if the request has been answered here, or nobody waits for it."""
         app = grant.app
         failed = await self._apps.failure(app)
         if failed is not None:
@@ -59,7 +60,7 @@ class Resting:
         if wants_page(scope):
             await self._show_waiting(scope, send, asked, grant, run)
             return None
-        backend = await self._wait(app, run)
+        backend = await self._wait(app, run, receive)
         if backend is None:
             ended = await self._apps.failure(app)
             if ended is not None:
@@ -127,7 +128,18 @@ class Resting:
             upcoming.cancel()
             await asyncio.wait((upcoming,))
 
-    async def _wait(self, app: App, run: Run) -> Backend | None:
+    async def _wait(self, app: App, run: Run, receive: Ahead) -> Backend | None:
+        answering = asyncio.create_task(self._until_it_answers(app, run))
+        leaving = asyncio.create_task(receive.until_gone())
+        try:
+            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+            return answering.result() if answering.done() else None
+        finally:
+            answering.cancel()
+            leaving.cancel()
+            await asyncio.wait((answering, leaving))
+
+    async def _until_it_answers(self, app: App, run: Run) -> Backend | None:
         deadline = asyncio.get_running_loop().time() + self._wait_seconds
         while asyncio.get_running_loop().time() < deadline:
             backend = await self._apps.backend(app)

@@ -37,6 +37,46 @@ async def test_a_program_waits_for_the_app_that_it_wakes(tmp_path: Path) -> None
         assert (await asking).text == "ok"
 
 
+@pytest.mark.parametrize("size", [2, 100_000, 1_000_000])
+@on_uvloop
+async def test_what_a_program_sends_while_it_waits_reaches_the_app(size: int, tmp_path: Path) -> None:
+    content = bytes(number % 251 for number in range(size))
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + await reader.readexactly(size))
+        await writer.drain()
+
+    async with plain_app(echo) as app, proxied(app.port, tmp_path) as proxy, client(proxy, **PROGRAM) as http:
+        proxy.apps.is_running = False
+        asking = asyncio.create_task(http.post(f"{proxy.url}/mcp", content=content))
+        await proxy.apps.woke.wait()
+        await asyncio.sleep(0.1)
+        proxy.apps.is_running = True
+        proxy.visits.announce()
+        assert (await asking).content == content
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["", "content-length: 2\r\n", "connection: upgrade\r\nupgrade: websocket\r\n"],
+    ids=["GET", "POST", "WebSocket"],
+)
+@on_uvloop
+async def test_a_program_that_goes_while_it_waits_keeps_nobody_out(rest: str, tmp_path: Path) -> None:
+    async with plain_app(OK) as app, proxied(app.port, tmp_path, most_open=1) as proxy, client(proxy) as http:
+        proxy.apps.is_running = False
+        _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        method = "POST" if "length" in rest else "GET"
+        head = f"{method} /apps/{SLUG}/ HTTP/1.1\r\nhost: h\r\nauthorization: Bearer ours\r\n{rest}\r\n"
+        writer.write(head.encode() + (b"ab" if method == "POST" else b""))
+        await proxy.apps.woke.wait()
+        assert "crowded" in (await http.get(f"{proxy.url}/", headers=PERSON)).text
+        writer.close()
+        async with asyncio.timeout(5):
+            while "board is starting" not in (await http.get(f"{proxy.url}/", headers=PERSON)).text:  # noqa: ASYNC110 - only asking tells
+                await asyncio.sleep(0.02)
+
+
 @on_uvloop
 async def test_a_program_is_told_to_come_again(tmp_path: Path) -> None:
     async with (
