@@ -73,6 +73,27 @@ async def test_code_is_compared_line_by_line(served: ServedEstate) -> None:
         await person.until(lambda: listing(person, "deployments-files").has_focus, "the files are back")
 
 
+async def test_only_what_changed_is_coloured_as_a_change(served: ServedEstate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of a whole file that begins with `@`, `-` or `+` is one of the file."""
+
+    def lines(*_: object) -> list[str]:
+        return ["@decorator", "- item", "+ item"]
+
+    monkeypatch.setattr("tui.screens.file_diff.whole_lines", lines)
+    monkeypatch.setattr("tui.screens.file_diff.change_lines", lines)
+    async with sitting_at(tui_for(served)) as person:
+        await look_at_version(person, 3)
+        await open_file(person, "shop.py")
+        text = person.app.screen.query_one(TextView)
+
+        def colours() -> int:
+            return len({segment.style and segment.style.color for y in range(3) for segment in text.render_line(y)})
+
+        await person.until(lambda: text.lines and colours() > 1, "changes are coloured")
+        await person.press("f")
+        await person.until(lambda: colours() == 1, "the file is not")
+
+
 async def test_files_are_gone_through_backwards_and_their_text_is_copied(
     served: ServedEstate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ class FileDiffScreen(Page):
 
         def show(lines: list[str]) -> None:
             self.query_one("#head", Static).update(head)
-            self.query_one(TextView).show(lines)
+            self.query_one(TextView).show(lines, is_plain=is_whole)
 
         self.fetch(ask, show, group="file")
 

@@ -31,9 +31,15 @@ class TextView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._style = style
         self.lines: Sequence[str] = ()
+        self._is_plain = False
 
-    def show(self, lines: Sequence[str]) -> None:
-        """Show these, from the first on."""
+    def show(self, lines: Sequence[str], *, is_plain: bool = False) -> None:
+        """Show these, from the first on.
+
+        Args:
+            is_plain: None of them has a style.
+        """
+        self._is_plain = is_plain
         self.lines = [line.expandtabs(4) for line in lines]
         width = max((cell_len(line) for line in self.lines), default=0)
         self.virtual_size = Size(width + 2 * _MARGIN, len(self.lines))
@@ -48,6 +54,6 @@ class TextView(ScrollView, can_focus=True):
         if place >= len(self.lines):
             return Strip([Segment(" " * width, base)], width)
         line = self.lines[place]
-        style = base + Style.parse(self._style(line)) if self._style else base
+        style = base + Style.parse(self._style(line)) if self._style and not self._is_plain else base
         strip = Strip([Segment(" " * _MARGIN, base), Segment(line, style)])
         return strip.crop(left, left + width).adjust_cell_length(width, base)
