@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from runtime.wire.failures import MissingError
+from runtime.wire.failures import DaemonUnreachableError, MissingError
 from runtime.wire.run_details import DetailedRunResponse, ListRunsResponse
 from tests.console_store import LONG_LOG, serve_console
 from tests.served_estate import ServedEstate
 from tests.tui_pilot import Person, open_failed, sitting_at, tui_for
+from tui.feed import Back
 from tui.screens.run import LOOK_SECONDS, RunScreen
 
 
@@ -115,6 +116,54 @@ async def test_a_log_is_followed_again_when_its_run_is_seen_again(
         await person.press("1")
         await person.reads("completed")
         assert "following" not in person.shown.splitlines()[1]
+
+
+async def test_a_run_is_asked_for_again_where_one_answer_has_not_come_and_the_stream_stands(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing then says that the daemon is back."""
+    async with sitting_at(tui_for(served)) as person:
+        app = person.app
+        run = next(run for run in app.estate.recent if run.status == "failed" and run.number == 21)
+        del app.estate.runs[run.id]
+        with monkeypatch.context() as away:
+
+            def refuse(_method: str, _url: str, **_options: object) -> None:
+                raise DaemonUnreachableError("no daemon answers")
+
+            away.setattr(app.place.client.connection, "_send", refuse)
+            app.push_screen(RunScreen(run.id))
+            await person.is_told("no daemon answers")
+            await person.until(lambda: not any(one.is_running for one in app.workers), "nothing is under way")
+        await person.reads("503 Server Error")
+
+
+async def test_a_run_that_was_opened_while_the_daemon_was_away_is_shown_once_it_is_back(
+    served: ServedEstate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that is asked for beside it."""
+    async with sitting_at(tui_for(served)) as person:
+        app = person.app
+        run = next(run for run in app.estate.recent if run.status == "failed" and run.number == 21)
+        del app.estate.runs[run.id]
+        asked: list[str] = []
+
+        def refuse(_method: str, url: str, **_options: object) -> None:
+            asked.append(url)
+            raise DaemonUnreachableError("no daemon answers")
+
+        app.feed._news.append(DaemonUnreachableError("no daemon answers"))
+        await person.reads("offline")
+        with monkeypatch.context() as away:
+            away.setattr(app.place.client.connection, "_send", refuse)
+            app.push_screen(RunScreen(run.id))
+            await person.until(lambda: any(str(run.id) in url for url in asked), "the run is asked for")
+            await person.pilot.pause()
+        app.feed._news.append(Back())
+        await person.reads("503 Server Error")
+        await person.press("d")
+        await person.reads("Python 3.11.2, 5 packages, key")
+        await person.reads("code version")
 
 
 async def test_a_log_that_is_gone_is_asked_for_no_more(served: ServedEstate, monkeypatch: pytest.MonkeyPatch) -> None:

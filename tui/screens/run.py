@@ -62,10 +62,12 @@ class RunScreen(Page):
         self._run: DetailedRunResponse | None = None
         self._versions = ""
         self._environment: RunEnvironmentResponse | None = None
-        self._has_asked_for_environment = False
+        self._knows_environment = False
+        self._knows_near = False
         self._known_lines = 0
         self._is_looking = False
         self._is_log_whole = False
+        self._had_no_answer = False
 
     def content(self) -> ComposeResult:
         """Head, log, details."""
@@ -87,17 +89,20 @@ class RunScreen(Page):
 
     def changed(self, changed: Changed) -> None:
         """Show the run as it is; it is asked for where the workspace has no room for it."""
-        place, run_id = self.place, self._run_id
+        run_id = self._run_id
         run = self.estate.runs.get(run_id) if changed.everything else changed.runs.get(run_id)
         if run is not None:
             self._take(run)
         elif changed.everything:
             if self._run is None or self._run.status not in FINAL_RUN_STATUSES:
-                self.fetch(lambda: place.client.run(place.workspace_id, run_id), self._take, group="run")
+                self._ask_for_run()
             self._show_head()
             self._show_facts()
         if changed.everything:
+            if self._run is not None:
+                self._ask_for_rest(self._run)
             self._look()
+            self.query_one("#lines").refresh()
         if self._run is not None and changed.runs:
             self._show_near()
 
@@ -109,18 +114,25 @@ class RunScreen(Page):
 
     # --- the run
 
+    def _ask_for_run(self) -> None:
+        place, run_id = self.place, self._run_id
+        self.fetch(lambda: place.client.run(place.workspace_id, run_id), self._take, group="run")
+
     def _take(self, run: DetailedRunResponse) -> None:
-        is_first = self._run is None
-        self._run = run
+        before, self._run = self._run, run
         self._show_head()
         self._show_facts()
-        if is_first:
-            place = self.place
+        if before is None or (before.time_started is None and run.time_started is not None):
+            self._ask_for_rest(run)
+
+    def _ask_for_rest(self, run: DetailedRunResponse) -> None:
+        """Ask for what stays as it is, until there was an answer."""
+        place = self.place
+        if not self._versions:
             self.fetch(lambda: pinned_versions(place, run), self._take_versions, group="versions")
+        if not self._knows_near:
             self.fetch(lambda: runs_near(place, run), self._take_near, group="near")
-        if run.time_started is not None and not self._has_asked_for_environment:
-            self._has_asked_for_environment = True
-            place = self.place
+        if run.time_started is not None and not self._knows_environment:
             self.fetch(
                 lambda: or_none(lambda: place.console.environment(run.id)), self._take_environment, group="environment"
             )
@@ -130,10 +142,11 @@ class RunScreen(Page):
         self._show_facts()
 
     def _take_environment(self, environment: RunEnvironmentResponse | None) -> None:
-        self._environment = environment
+        self._environment, self._knows_environment = environment, True
         self._show_facts()
 
     def _take_near(self, runs: list[DetailedRunResponse]) -> None:
+        self._knows_near = True
         self.query_one("#near", Listing).show(runs)
 
     def _show_near(self) -> None:
@@ -190,9 +203,13 @@ class RunScreen(Page):
 
         def looked(page: LogPageResponse | None, is_refused: bool) -> None:
             if page is None and not is_refused:
+                self._had_no_answer = True
                 self.set_timer(RETRY_SECONDS, self._look_again)
                 return
             self._is_looking = False
+            if self._had_no_answer and self._run is None:
+                self._ask_for_run()
+            self._had_no_answer = False
             if page is not None and page.total > known:
                 self._known_lines = page.total
                 self._put(view, known, page)
