@@ -9,7 +9,8 @@ from typing import Any
 
 FAREWELL_SECONDS = 30.0
 """In which somebody must have taken something of what is left. A slow line takes it in large gulps, as the kernel asks
-for more only when a good part of its own buffer is empty."""
+for more only when a good part of its own buffer is empty. (Over TLS nothing of that is to be seen; there uvloop gives
+everybody this long, and no longer.)"""
 
 
 class Parting:
