@@ -169,13 +169,3 @@ def in_lines(parts: Iterable[str], width: int) -> str:
         else:
             lines.append(part)
     return "\n".join(lines)
-
-
-def size_text(count: int) -> str:
-    """Bytes: `4.2 MB`."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

@@ -9,7 +9,6 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from cli.output.jobs import short_ref
 from cli.output.text import clean
-from runtime.wire.failures import MissingError
 from runtime.wire.jobs import DASHBOARD_JOB_REF
 from runtime.wire.lineage import LineageResponse, ask_lineage
 from runtime.wire.pipeline_client import PipelineClient
@@ -87,7 +86,7 @@ class DataScreen(Page):
         if not (changed.everything or changed.runs or changed.packages):
             return
         client, place = self._client, self.place
-        self.fetch(lambda: _or_nothing(client), self._show_pipelines, group="pipelines", in_turn=True)
+        self.fetch(lambda: or_none(client.pipelines) or [], self._show_pipelines, group="pipelines", in_turn=True)
         if changed.everything or changed.packages or self._ended(changed):
             self.fetch(
                 lambda: or_none(lambda: ask_lineage(place.client.connection, place.workspace_id)),
@@ -247,14 +246,6 @@ class DataScreen(Page):
             self.app.open_url(job.script_url)
         else:
             self.notify("the daemon gives no URL for it", title=short_ref(job.job_ref), severity="warning")
-
-
-def _or_nothing(client: PipelineClient) -> list[PipelineResponse]:
-    """The pipelines; none from a daemon that does not know of them."""
-    try:
-        return client.pipelines()
-    except MissingError:
-        return []
 
 
 def _schema_changes(load: LoadResponse) -> str:

@@ -9,10 +9,10 @@ from textual.widgets import Static
 
 from cli.output.code_diff import FileChange, change_lines, whole_lines
 from cli.output.text import clean
+from runtime.sizes import bytes_text
 from tui.estate import Changed
 from tui.screens.page import Page
 from tui.widgets.text_view import TextView
-from tui.wording import size_text
 
 
 class FileDiffScreen(Page):
@@ -76,7 +76,7 @@ class FileDiffScreen(Page):
         is_whole = self._wants_whole or change.fate == "same"
         version = before if change.fate == "removed" else after
         what = f"version {version}" if is_whole else f"version {after} since version {before}" if before else "new"
-        head = f"{clean(change.path)}  {change.fate}  {size_text(change.file.size_in_bytes)}  {what}"
+        head = f"{clean(change.path)}  {change.fate}  {bytes_text(change.file.size_in_bytes)}  {what}"
 
         def ask() -> list[str]:
             if is_whole:

@@ -140,9 +140,7 @@ class SettingsScreen(Page):
 
     def _ask_for_all(self) -> None:
         client, schedules, admin, members = self.place.client, self.place.schedules, self._admin, self._members
-        refs = [
-            job.job_ref for job in self.estate.jobs.values() if any("webhook:" in one for one in job.triggers or ())
-        ]
+        refs = [job.job_ref for job in self._with_webhooks()]
         self.fetch(client.me, self._take_me, group="me")
         self.fetch(lambda: or_none(members.members), self._shower("members"), group="members")
         self.fetch(lambda: or_none(admin.tokens), self._shower("tokens"), group="tokens")

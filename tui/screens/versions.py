@@ -11,6 +11,7 @@ from textual.widgets import Static, TabbedContent, TabPane
 from cli.output.code_diff import FileChange, counts_text, file_changes
 from cli.output.jobs import short_ref
 from cli.output.text import clean
+from runtime.sizes import bytes_text
 from runtime.wire.packages import ConfigurationResponse, DeploymentResponse, PackageResponse
 from tui import actions
 from tui.estate import Changed
@@ -18,7 +19,6 @@ from tui.screens.file_diff import FileDiffScreen
 from tui.screens.page import Page
 from tui.screens.prompts import Confirm
 from tui.widgets.listing import Column, Listing
-from tui.wording import size_text
 
 KINDS = ("deployments", "configurations")
 _SIGNS = {"added": "+", "changed": "~", "removed": "-", "same": " "}
@@ -121,7 +121,7 @@ class VersionsScreen(Page):
             Column("Created", lambda one: self.brief(one.date_added), 14),
             Column("By", lambda one: clean(one.created_by_email or ""), spare=1),
             Column("Files", lambda one: str(one.file_count), 5, right=True, spare=3),
-            Column("Size", lambda one: size_text(one.size), 8, right=True, spare=4),
+            Column("Size", lambda one: bytes_text(one.size), 8, right=True, spare=4),
         ]
         if kind == "configurations":
             columns.append(Column("Profiles", lambda one: clean(getattr(one, "profiles", "").replace(",", ", ")),
@@ -218,6 +218,6 @@ _FILES: list[Column[FileChange]] = [
     Column("", lambda one: _SIGNS[one.fate], 1, lambda one: _STYLES[one.fate]),
     Column("File", lambda one: clean(one.path)),
     Column("Change", lambda one: one.fate if one.fate != "same" else "", 7, lambda one: _STYLES[one.fate]),
-    Column("Size", lambda one: size_text(one.file.size_in_bytes), 8, right=True, spare=1),
+    Column("Size", lambda one: bytes_text(one.file.size_in_bytes), 8, right=True, spare=1),
     Column("Hash", lambda one: one.file.sha3_256[:10], 10, spare=2),
 ]

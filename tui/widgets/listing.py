@@ -18,8 +18,9 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from tui.widgets.scrolled_lines import ScrolledLines
 
 Row = TypeVar("Row")
 
@@ -51,7 +52,7 @@ class Column(Generic[Row]):
     right: bool = False
 
 
-class Listing(ScrollView, Generic[Row], can_focus=True):
+class Listing(ScrolledLines, Generic[Row], can_focus=True):
     """Rows under a heading, one of which is marked."""
 
     DEFAULT_CSS = """
@@ -128,14 +129,6 @@ class Listing(ScrollView, Generic[Row], can_focus=True):
         self._begins_anew = True
         self.sorted_by: int | None = None
         self.is_descending = False
-
-    @property
-    def _width(self) -> int:
-        return self.scrollable_content_region.width
-
-    @property
-    def _height(self) -> int:
-        return self.scrollable_content_region.height
 
     @property
     def rows(self) -> Sequence[Row]:

@@ -16,13 +16,13 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import var
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from cli.output import times
 from cli.output.text import clean
 from runtime.wire.log_pages import level_of
 from runtime.wire.logs import LogLine
+from tui.widgets.scrolled_lines import ScrolledLines
 
 PAGE_LINES = 500
 KEPT_PAGES = 40
@@ -69,7 +69,7 @@ def wrapped(text: str, room: int) -> list[str]:
     return chop_cells(text, room) or [""]
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(ScrolledLines, can_focus=True):
     """Lines by their numbers, those that are not here yet as dots."""
 
     DEFAULT_CSS = """
@@ -158,14 +158,6 @@ class LogView(ScrollView, can_focus=True):
             self._asked[page] = self.total
             self.post_message(self.Wanted(page))
         return None
-
-    @property
-    def _width(self) -> int:
-        return self.scrollable_content_region.width
-
-    @property
-    def _height(self) -> int:
-        return self.scrollable_content_region.height
 
     @property
     def top(self) -> int:

@@ -8,13 +8,14 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from tui.widgets.scrolled_lines import ScrolledLines
 
 _MARGIN = 1
 
 
-class TextView(ScrollView, can_focus=True):
+class TextView(ScrolledLines, can_focus=True):
     """Only lines on the screen are drawn. They must be fit to be shown already.
 
     Args:
@@ -49,7 +50,7 @@ class TextView(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
         left, top = round(self.scroll_x), round(self.scroll_y)
-        base, width = self.rich_style, self.scrollable_content_region.width
+        base, width = self.rich_style, self._width
         place = y + top
         if place >= len(self.lines):
             return Strip([Segment(" " * width, base)], width)
