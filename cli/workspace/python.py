@@ -93,8 +93,7 @@ class WorkspacePython:
             raise UnavailableError(f"{self.name} does not start: {error.strerror}", code="workspace_python") from error
 
     def _failed(self, ended: "subprocess.CompletedProcess[str]") -> JobRuntimeError:
-        lines = [line for line in ended.stderr.splitlines() if line.strip()]
-        why = lines[-1].strip() if lines else f"exit status {ended.returncode}"
+        why = _reason(ended.stderr) or f"exit status {ended.returncode}"
         return UnavailableError(
             f"{self.name} could not read the workspace: {why}",
             code="workspace_python",
@@ -103,15 +102,14 @@ class WorkspacePython:
 
     def _no_dlt(self, why: str) -> JobRuntimeError:
         if self.command[0].endswith("uv") and "No module named" not in why and "PackageNotFound" not in why:
-            lines = [line for line in why.splitlines() if line.strip()]
             return UnavailableError(
-                f"uv could not make the workspace's environment: {lines[-1].strip() if lines else 'it says nothing'}",
+                f"uv could not make the workspace's environment: {_reason(why) or 'it says nothing'}",
                 code="workspace_python",
             )
         return NotFoundError(
             f"dlt is not installed in {self.name}",
             code="workspace_dlt",
-            hint='declare it, `uv add "dlt[workspace]"`, and run `uv sync`',
+            hint='`uv sync` in the workspace installs what it declares; `uv add "dlt[workspace]"` declares dlt',
         )
 
     def _explained(self, failure: dict[str, Any]) -> JobRuntimeError:
@@ -199,6 +197,21 @@ def _environment() -> dict[str, str]:
         pass  # dlt reads unlocked requirements without uv, and says so where it cannot
     environment["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     return environment
+
+
+def _reason(stderr: str) -> str:
+    """Why a program failed, of what it wrote: uv's error and its innermost cause, else the last line; "" for nothing.
+
+    >>> _reason("error: No solution found\\n  cause: Because there is no shop, it is unsatisfiable.\\n\\nhint: look\\n")
+    'No solution found: Because there is no shop, it is unsatisfiable.'
+    """
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
+    causes = [line.partition(":")[2].strip() for line in lines if line.startswith(("cause:", "Caused by:"))]
+    if errors:
+        return ": ".join([errors[-1].rstrip(":"), *causes[-1:]])
+    said = [line for line in lines if not line.startswith("hint:")]
+    return said[-1] if said else ""
 
 
 def _place(failure: dict[str, Any], root: Path) -> str:

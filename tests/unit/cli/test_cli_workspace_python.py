@@ -127,6 +127,40 @@ def test_an_interpreter_that_dies_is_quoted(workspace: Path) -> None:
         workspace_python(workspace).describe(None)
 
 
+@pytest.mark.parametrize("ask", ["dlt_version", "describe"])
+def test_what_keeps_uv_from_making_the_environment_is_quoted_without_its_hints(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, ask: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{workspace / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    (workspace / "pyproject.toml").touch()
+    (workspace / "bin").mkdir()
+    (workspace / "bin/uv").write_text(
+        "#!/bin/sh\ncat >&2 <<'END'\n"
+        "error: No solution found when resolving dependencies\n"
+        "  cause: A wheel is missing.\n"
+        "  cause: Because shop was not found, the requirements are unsatisfiable.\n\n"
+        "hint: Packages were unavailable because the network was disabled.\nEND\nexit 1\n"
+    )
+    (workspace / "bin/uv").chmod(0o755)
+    python = workspace_python(workspace)
+    with pytest.raises(UnavailableError) as caught:
+        python.dlt_version() if ask == "dlt_version" else python.describe(None)
+    assert caught.value.message.endswith(
+        ": No solution found when resolving dependencies: "
+        "Because shop was not found, the requirements are unsatisfiable."
+    )
+
+
+def test_an_environment_that_was_made_but_not_filled_is_filled_by_the_first_thing_hinted_at(
+    workspace: Path, tmp_path: Path
+) -> None:
+    make_python(workspace, tmp_path / "nothing")
+    with pytest.raises(NotFoundError) as caught:
+        workspace_python(workspace).dlt_version()
+    assert (caught.value.hint or "").startswith("`uv sync`")
+
+
 def test_the_workspaces_venv_comes_before_uv_and_uv_before_the_system(
     workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
