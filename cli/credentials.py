@@ -13,6 +13,7 @@ from typing import Any
 
 from cli.files import refusing, write_atomically
 from runtime.errors import InvalidError
+from runtime.wire.endpoint import Endpoint
 from runtime.wire.tokens import TokenKeeper, TokenPair
 
 TOKEN_VARIABLE = "DLT_RUNTIME_TOKEN"  # noqa: S105 - the variable's name
@@ -27,6 +28,15 @@ def credentials_file() -> Path:
 def keeper_for(url: str) -> TokenKeeper:
     """The tokens for a daemon: the machine's if the environment holds one, else the person's."""
     return MachineToken(os.environ[TOKEN_VARIABLE]) if is_machine() else StoredTokens(url)
+
+
+def keeper_at(endpoint: Endpoint) -> TokenKeeper | None:
+    """The tokens to send to a daemon; None through its socket, which knows who asks, but for a machine.
+
+    A token says what may be done with it, on the daemon's own machine too: who brings one means that, and not what
+    the user may do whom the program runs as.
+    """
+    return keeper_for(endpoint.url) if endpoint.needs_login or is_machine() else None
 
 
 def is_machine() -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from cli.credentials import is_machine, keeper_for
+from cli.credentials import is_machine, keeper_at
 from cli.output.console import Output
 from cli.workspace.root import find_root, require_root
 from cli.workspace.settings import RuntimeTable, read_runtime_table, write_runtime_table
@@ -197,8 +197,7 @@ def connect(endpoint: Endpoint) -> "RuntimeClient":
         from cli.trust import context_for
 
         tls = context_for(endpoint)
-    keeper = keeper_for(endpoint.url) if endpoint.needs_login else None
-    return RuntimeClient(endpoint, keeper=keeper, user_agent=user_agent(), tls=tls)
+    return RuntimeClient(endpoint, keeper=keeper_at(endpoint), user_agent=user_agent(), tls=tls)
 
 
 def workspace_of(me: "MeResponse", name_or_id: str, *, owned_only: bool = False) -> "WorkspaceResponse":

@@ -47,10 +47,11 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDaemon]:
     clients: list[RuntimeClient] = []
 
     def connect(endpoint: Endpoint) -> RuntimeClient:
-        from cli.credentials import keeper_for
+        from cli.credentials import keeper_at
 
-        keeper = keeper_for(endpoint.url) if endpoint.needs_login else None
-        clients.append(RuntimeClient(endpoint, keeper=keeper, user_agent="tests", transport=scripted.transport))
+        clients.append(
+            RuntimeClient(endpoint, keeper=keeper_at(endpoint), user_agent="tests", transport=scripted.transport)
+        )
         return clients[-1]
 
     monkeypatch.setattr(cli.session, "connect", connect)

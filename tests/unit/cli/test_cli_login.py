@@ -162,6 +162,18 @@ def test_a_machine_takes_the_workspace_of_its_token(
     assert {request.headers["Authorization"] for request in daemon.asked} == {"Bearer machine"}
 
 
+@pytest.mark.parametrize("token", ["machine", None])
+def test_a_machines_token_counts_through_the_socket_too(
+    run: Run, daemon: ScriptedDaemon, workspace: Path, monkeypatch: pytest.MonkeyPatch, token: str | None
+) -> None:
+    if token:
+        monkeypatch.setenv("DLT_RUNTIME_TOKEN", token)
+    daemon.answers("GET /api/api/v1/me", me(workspace_named("shop")))
+    assert run("workspace", "list", "--url", "unix:///run/dlt-runtime/api.sock").code == 0
+    sent = {request.headers.get("Authorization") for request in daemon.asked}
+    assert sent == {f"Bearer {token}" if token else None}
+
+
 def test_logging_out_forgets_the_tokens_here_and_there(run: Run, daemon: ScriptedDaemon, workspace: Path) -> None:
     StoredTokens(URL).save(TokenPair("jwt", "refresh"))
     daemon.does("POST /api/auth/v1/auth/logout", lambda _: httpx.Response(204))
