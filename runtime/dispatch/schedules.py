@@ -11,6 +11,7 @@ from runtime.dispatch.changes import TIMERS, Changes
 from runtime.dispatch.clock import Clock
 from runtime.dispatch.jobs import find_job, find_startable
 from runtime.dispatch.starting import active_versions, facts_of
+from runtime.domain.apps import is_app
 from runtime.domain.graph_drawing import GraphFormat, draw_graph
 from runtime.domain.identities import Principal
 from runtime.domain.jobs import Job
@@ -80,7 +81,7 @@ class ScheduleService:
                     raise ConflictError(
                         f"`{job.job_ref}` has no timed trigger to pause: no clock starts it",
                         code="schedule_none",
-                        hint="archive it to keep everything from starting it",
+                        hint="`a` in `dlt-runtime tui` archives a job: then nothing starts it",
                     )
                 paused = schedule.model_copy(update={"paused_at": self._clock()})
                 await self._save(connection, principal, job, paused, "schedule.pause")
@@ -108,12 +109,18 @@ class ScheduleService:
 
         Raises:
             InvalidError: the trigger is no schedule or period, or never comes.
-            ConflictError: the job is archived.
+            ConflictError: the job is archived, or interactive: its visitors start it.
         """
         wanted = parse_override(trigger)
         now = self._clock()
         async with self._database.transaction() as connection:
             job, schedule = await _find(connection, workspace_id, id_or_ref)
+            if is_app(job.version.definition):
+                raise ConflictError(
+                    f"`{job.job_ref}` is interactive: it starts when somebody visits it, and by no schedule",
+                    code="schedule_interactive",
+                    hint="give the schedule to a batch job",
+                )
             zone = job.version.definition.timezone
             if next_tick(wanted, timezone=zone, since=now, last_tick=None) is None:
                 raise InvalidError(f"the schedule `{wanted.expression}` never comes", code="schedule")

@@ -97,8 +97,9 @@ async def test_a_job_that_no_clock_starts_can_be_neither_paused_nor_resumed(hous
     await house.ready(
         make_raw_definition(triggers=["job.success:jobs.shop.other"]), make_raw_definition("jobs.shop.other")
     )
-    with pytest.raises(ConflictError, match="no timed trigger"):
+    with pytest.raises(ConflictError, match="no timed trigger") as caught:
         await change(house)
+    assert change is resume or "`a` in `dlt-runtime tui`" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize("change", [pause, resume, revert])
@@ -158,6 +159,14 @@ async def test_a_job_without_a_schedule_gets_one_from_an_operator(house: House) 
     house.clock.pass_seconds(24 * HOUR)
     assert await house.tick() == 1
     assert (await revert(house)).next_ticks == ()
+
+
+async def test_an_app_gets_no_schedule_from_an_operator(house: House) -> None:
+    """Semantics T8: else the clock would start it for no visitor."""
+    await house.ready(make_raw_definition(job_type="interactive"))
+    with pytest.raises(ConflictError, match="interactive"):
+        await override(house, "every:10m")
+    assert (await schedule(house)).next_ticks == ()
 
 
 @pytest.mark.parametrize("trigger", ["once:2026-04-01", "every:5s", "schedule:nonsense", "tag:ingest", "30 8 30 2 *"])
