@@ -282,7 +282,7 @@ async def _services(settings: Settings, changes: Changes) -> AsyncIterator[tuple
         operations = Operations(
             backups=BackupService(database, state, VERSION, space, clock),
             notifier=notifier,
-            examine=partial(examine, settings, runner.limits.shortcomings, soundness),
+            examine=partial(examine, settings, runner.limits.shortcomings, soundness, keys),
         )
         services = Services(
             accounts=accounts,

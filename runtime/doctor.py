@@ -19,6 +19,7 @@ import aiosqlite
 import uv
 from cryptography import x509
 
+from runtime.dispatch.keys import MISSING_KEY_HINT, KeyService
 from runtime.dispatch.soundness import Soundness
 from runtime.domain.checks import Check, clock_check, disk_check, fail, inodes_check, ok, warn
 from runtime.environments.pythons import Pythons
@@ -38,13 +39,17 @@ _MICROS = 1_000_000
 
 
 async def examine(
-    settings: Settings, shortcomings: Sequence[str] | None = None, soundness: Soundness | None = None
+    settings: Settings,
+    shortcomings: Sequence[str] | None = None,
+    soundness: Soundness | None = None,
+    keys: KeyService | None = None,
 ) -> list[Check]:
     """Look at everything; takes a second or two.
 
     Args:
         shortcomings: Of the limits, as the daemon knows them; None without a daemon.
         soundness: Of the database, likewise.
+        keys: Says what they do not open, likewise.
     """
     pythons, database, machine = await asyncio.gather(
         _pythons(settings),
@@ -59,6 +64,7 @@ async def examine(
         *await asyncio.to_thread(_places, settings),
         await asyncio.to_thread(_clock),
         *database,
+        *([await _configurations(keys)] if keys is not None else []),
         _listener(settings),
         *([_certificate(settings.tls.cert)] if settings.tls.cert else []),
     ]
@@ -192,6 +198,18 @@ async def _database(path: Path, soundness: Soundness | None) -> list[Check]:
     if last and last / _MICROS > time.time() + _AHEAD_SECONDS:
         checks.append(warn("time of the database", "its newest entries lie in the future: the clock was set back"))
     return checks
+
+
+async def _configurations(keys: KeyService) -> Check:
+    name = "sealed configurations"
+    try:
+        closed = await keys.closed_workspaces()
+    except JobRuntimeError as error:
+        return fail(name, error.message, error.hint)
+    if closed:
+        of = ", ".join(f"`{workspace}`" for workspace in closed)
+        return fail(name, f"no key at hand opens those of {of}: runs fail", MISSING_KEY_HINT)
+    return ok(name, "the keys open those of every workspace")
 
 
 def _checked_in_part(path: Path, size: str, *, is_looked_at: bool) -> Check:

@@ -16,7 +16,7 @@ from runtime.packages.sealing import Sealer
 from runtime.settings import LimitSettings
 from runtime.store import audit
 from runtime.store import packages as store
-from runtime.store.database import Database
+from runtime.store.database import Connection, Database
 from runtime.store.paging import Page
 
 
@@ -33,6 +33,8 @@ class ConfigurationService:
     async def upload(self, principal: Principal, workspace_id: UUID, archive: Path) -> Configuration:
         """Store an uploaded archive as the workspace's newest configuration; equal content makes no new version (J2).
 
+        Unless the newest cannot be opened, because the key that sealed it is lost: then this takes its place.
+
         Raises:
             InvalidError: the archive is refused; nothing is stored.
         """
@@ -44,7 +46,7 @@ class ConfigurationService:
             check_configuration_paths(package.files)
             async with self._database.transaction() as connection:
                 latest = await store.latest_configuration(connection, workspace_id)
-                if latest and latest.content_hash == package.content_hash:
+                if latest and latest.content_hash == package.content_hash and await self._opens(connection, latest):
                     return latest
                 configuration = Configuration(
                     id=uuid4(),
@@ -73,14 +75,20 @@ class ConfigurationService:
         return configuration
 
     async def latest(self, workspace_id: UUID) -> Configuration:
-        """The active configuration.
+        """The active configuration; its hash is empty where no key at hand opens it.
+
+        Clients upload what has another hash than their own. An empty one lets them bring the contents again.
 
         Raises:
             NotFoundError: none has been uploaded yet.
         """
         async with self._database.read() as connection:
-            found = await store.latest_configuration(connection, workspace_id)
-        return require(found, "no configuration has been uploaded yet")
+            found = require(
+                await store.latest_configuration(connection, workspace_id), "no configuration has been uploaded yet"
+            )
+            if not await self._opens(connection, found):
+                return found.model_copy(update={"content_hash": ""})
+        return found
 
     async def get(self, workspace_id: UUID, id_or_version: str) -> Configuration:
         """One configuration by identifier or version number; NotFoundError if there is none."""
@@ -98,6 +106,11 @@ class ConfigurationService:
         configuration = await (self.latest(workspace_id) if which == "latest" else self.get(workspace_id, which))
         async with self._database.read() as connection:
             return [file for file, _ in await store.configuration_files(connection, configuration.id)]
+
+    async def _opens(self, connection: Connection, configuration: Configuration) -> bool:
+        """Whether all of it was sealed with keys that are at hand."""
+        headers = await store.sealing_headers(connection, configuration.id, self._sealer.header_bytes)
+        return all(map(self._sealer.knows, headers))
 
     def _seal(self, identifier: UUID, package: UnpackedPackage, contents: Path) -> Sequence[store.SealedFile]:
         return [

@@ -23,6 +23,11 @@ from runtime.store.packages import SealedPlace
 
 _BATCH_BYTES = 4 * 1024 * 1024
 
+MISSING_KEY_HINT = (
+    "put back `keys/sealing.key` and start the daemon again, or upload them again: `dlt-runtime configuration sync` "
+    "in each of these workspaces"
+)
+
 log = structlog.get_logger()
 
 
@@ -49,9 +54,25 @@ class KeyService:
         self._turn = asyncio.Lock()
 
     async def finish(self) -> None:
-        """End a rotation that an earlier daemon began; to be called at the start."""
+        """End a rotation that an earlier daemon began; to be called at the start.
+
+        A key that is lost keeps nobody from starting: the way out, uploading configurations again, needs a daemon.
+        """
         async with self._turn:
             await self._finish()
+        if closed := await self.closed_workspaces():
+            log.error(
+                "configurations were sealed with a key that is not there: runs that need them fail",
+                action="keys.missing",
+                workspaces=closed,
+                hint=MISSING_KEY_HINT,
+            )
+
+    async def closed_workspaces(self) -> list[str]:
+        """Names of the workspaces whose active configuration no key at hand opens: their runs fail."""
+        async with self._database.read() as connection:
+            newest = await packages.newest_sealing_headers(connection, self._sealer.header_bytes)
+        return sorted({name for name, header in newest if not self._sealer.knows(header)})
 
     async def rotate(self, principal: Principal) -> Rotation:
         """Seal everything with a new key.

@@ -8,6 +8,7 @@ from runtime.domain.masking import MOST_PATTERN_BYTES, Masker, hiding_all, maske
 from runtime.domain.profiles import files_for_profile
 from runtime.domain.runs import Run
 from runtime.domain.secret_values import values_in
+from runtime.errors import StoreError
 from runtime.packages.archive import configuration_source
 from runtime.packages.sealing import Sealer
 from runtime.store import packages
@@ -54,8 +55,21 @@ class SettingsFiles:
         for path in files_for_profile(files, run.profile):
             source, content = files[configuration_source(entries, path).relative_path]
             context = seal_context(run.configuration_id, source)
-            opened.append((path, source.relative_path, self._sealer.unseal(content, context)))
+            opened.append((path, source.relative_path, self._unseal(content, context)))
         return opened
+
+    def _unseal(self, content: bytes, context: bytes) -> bytes:
+        try:
+            return self._sealer.unseal(content, context)
+        except StoreError as error:
+            if error.code != "sealing_key":
+                raise
+            # Of an error, a run shows the message alone.
+            raise StoreError(
+                "the configuration was sealed with a key that is not there: put it back, or upload the configuration "
+                "again with `dlt-runtime configuration sync`",
+                code="sealing_key",
+            ) from error
 
 
 def _masker_of(documents: Sequence[bytes]) -> Masker:

@@ -41,6 +41,15 @@ class Sealer:
         """Names the key that seals, and tells nothing of it."""
         return self._current[len(_VERSION) :].hex()
 
+    @property
+    def header_bytes(self) -> int:
+        """How many bytes of a sealed content say what opens it."""
+        return _HEADER_BYTES
+
+    def knows(self, header: bytes) -> bool:
+        """Whether a content that begins with these bytes was sealed with a key of the ring."""
+        return header in self._ring
+
     def use(self, key: bytes) -> None:
         """Seal with this key from now on."""
         header = _header(key)

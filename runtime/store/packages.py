@@ -208,6 +208,30 @@ async def configuration_files(connection: Connection, configuration_id: UUID) ->
     return [(_file(row), row["sealed"]) for row in rows]
 
 
+async def sealing_headers(connection: Connection, configuration_id: UUID, length: int) -> set[bytes]:
+    """What the sealed contents of a configuration begin with: `length` bytes each."""
+    rows = await connection.all(
+        "SELECT DISTINCT substr(sealed, 1, ?) AS header FROM configuration_files WHERE configuration_id = ?",
+        (length, configuration_id.bytes),
+    )
+    return {row["header"] for row in rows}
+
+
+async def newest_sealing_headers(connection: Connection, length: int) -> list[tuple[str, bytes]]:
+    """What the contents of each workspace's active configuration begin with: workspace's name, and `length` bytes."""
+    rows = await connection.all(
+        """SELECT DISTINCT workspaces.name, substr(sealed, 1, ?) AS header
+           FROM configurations
+           JOIN workspaces ON workspaces.id = configurations.workspace_id
+           JOIN configuration_files ON configuration_id = configurations.id
+           WHERE version = (SELECT max(version) FROM configurations AS newer
+                            WHERE newer.workspace_id = configurations.workspace_id)
+           ORDER BY workspaces.name""",
+        (length,),
+    )
+    return [(row["name"], row["header"]) for row in rows]
+
+
 async def not_sealed_with(connection: Connection, header: bytes) -> list[SealedPlace]:
     """The contents of all configurations that do not begin with a sealing key's header."""
     rows = await connection.all(

@@ -14,7 +14,8 @@ from runtime.dispatch import keys as module
 from runtime.dispatch.configurations import ConfigurationService, seal_context
 from runtime.dispatch.keys import KeyService
 from runtime.dispatch.settings_files import SettingsFiles
-from runtime.errors import ConflictError
+from runtime.doctor import _configurations
+from runtime.errors import ConflictError, StoreError
 from runtime.packages.key_files import SealingKeyFiles
 from runtime.packages.sealing import Sealer
 from runtime.settings import LimitSettings
@@ -247,3 +248,47 @@ async def test_a_new_credential_beside_the_old_one_is_taken_up_at_the_start(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     await vault.restarted()
     assert await vault.headers() == {Sealer(bytes(range(32))).header}
+
+
+async def bereft(vault: Vault) -> Vault:
+    """The next daemon, after the key was lost."""
+    (vault.directory / "sealing.key").unlink()
+    return await vault.restarted()
+
+
+async def test_after_the_key_is_lost_the_same_configuration_can_be_uploaded_again(vault: Vault) -> None:
+    """J2: equal content makes no new version, unless nothing opens the newest."""
+    house, tree = vault.house, {"prod.secrets.toml": SECRET}
+    await house.upload_settings(tree)
+    before = await house.configurations.latest(house.workspace_id)
+    await bereft(vault)
+    shown = await house.configurations.latest(house.workspace_id)
+    assert shown.content_hash not in (before.content_hash, None)  # so that clients upload
+    version = await house.upload_settings(tree)
+    assert version == before.version + 1
+    newest = await house.configurations.latest(house.workspace_id)
+    assert newest.content_hash == before.content_hash
+    assert await house.upload_settings(tree) == version
+    run = await house.launch()
+    assert dict(await house.settings_files.visible_to(run))["prod.secrets.toml"] == SECRET
+
+
+async def test_a_run_whose_key_is_lost_says_what_to_do(vault: Vault) -> None:
+    await vault.house.upload_settings({"prod.secrets.toml": SECRET})
+    run = await vault.house.launch()
+    await bereft(vault)
+    with pytest.raises(StoreError, match="configuration sync"):
+        await vault.house.settings_files.visible_to(run)
+
+
+async def test_a_daemon_that_starts_without_the_key_says_so_and_so_does_doctor(vault: Vault) -> None:
+    assert (await _configurations(vault.keys)).state == "ok"
+    with structlog.testing.capture_logs() as logged:
+        after = await bereft(vault)
+    (error,) = (event for event in logged if event["log_level"] == "error")
+    assert "configuration sync" in error["hint"]
+    assert error["workspaces"] == await after.keys.closed_workspaces()
+    check = await _configurations(after.keys)
+    assert (check.state, "sealing.key" in (check.remedy or "")) == ("fail", True)
+    await vault.house.upload_settings({"secrets.toml": b"new = 1"})
+    assert (await _configurations(after.keys)).state == "ok"

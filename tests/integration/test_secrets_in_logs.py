@@ -135,7 +135,8 @@ async def test_a_run_whose_secrets_cannot_be_opened_is_not_started_and_says_why(
     """Semantics S6."""
     monkeypatch.setattr(stage.house.settings_files, "_sealer", Sealer(b"another key".ljust(32)))
     done = await stage.until_final(await stage.house.launch())
-    assert (done.status, done.reason) == ("failed", "a sealed content was sealed with another key")
+    assert done.status == "failed"
+    assert "configuration sync" in (done.reason or "")
     assert stage.runner.prepared == 0
 
 
