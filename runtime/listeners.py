@@ -6,6 +6,8 @@ import ipaddress
 import os
 import re
 import socket
+import stat
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,18 +30,21 @@ def open_unix_listener(path: Path, group: str) -> socket.socket:
     A socket file that nobody answers on is left by a daemon that died, and is replaced.
 
     Raises:
-        UnavailableError: another daemon answers there, or the place cannot be written to.
+        UnavailableError: another daemon answers there, the place cannot be written to, or something else is in it.
     """
     if _is_answered(path):
         raise UnavailableError(f"another daemon answers on `{path}`", hint="stop it, or use --socket")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
+        _unlink_socket(path)
         listener.bind(str(path))
         path.chmod(_SOCKET_MODE)
         _give_to_group(path, group)
         listener.listen(_BACKLOG)
+    except UnavailableError:
+        listener.close()
+        raise
     except OSError as error:
         listener.close()
         raise UnavailableError(f"cannot listen on `{path}`: {error.strerror or error}") from error
@@ -50,11 +55,11 @@ def open_private_listener(path: Path) -> socket.socket:
     """Listen on a Unix socket that nobody but this user may connect to, however long its path is.
 
     Raises:
-        UnavailableError: the place cannot be written to.
+        UnavailableError: the place cannot be written to, or something else is in it.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.unlink(missing_ok=True)
+        _unlink_socket(path)
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
         try:
             listener.bind(f"/proc/self/fd/{directory}/{path.name}")  # the kernel takes 108 bytes at most
@@ -62,6 +67,9 @@ def open_private_listener(path: Path) -> socket.socket:
             os.close(directory)
         path.chmod(_PRIVATE_MODE)
         listener.listen(_BACKLOG)
+    except UnavailableError:
+        listener.close()
+        raise
     except OSError as error:
         listener.close()
         raise UnavailableError(f"cannot listen on `{path}`: {error.strerror or error}") from error
@@ -155,6 +163,16 @@ def _is_answered(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def _unlink_socket(path: Path) -> None:
+    """Make room for a socket; somebody's file of that name, after a slip in a setting, stays."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise UnavailableError(
+                f"`{path}` is there already and is no socket", hint="give the socket another place, or move it away"
+            )
+        path.unlink()
 
 
 def _give_to_group(path: Path, group: str) -> None:

@@ -1,8 +1,35 @@
-"""What the headers `Host` and `Origin` name, and which listener has taken a connection."""
+"""What takes a socket's place, what the headers `Host` and `Origin` name, and which listener has taken a connection."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from runtime.listeners import host_name, host_of_origin, is_at
+from runtime.errors import UnavailableError
+from runtime.listeners import host_name, host_of_origin, is_at, open_private_listener, open_unix_listener
+
+OPENERS: list[Callable[[Path], socket.socket]] = [
+    lambda path: open_unix_listener(path, "no such group"),
+    open_private_listener,
+]
+
+
+@pytest.mark.parametrize("opened", OPENERS, ids=["public", "private"])
+def test_a_file_in_the_place_of_a_socket_stays(tmp_path: Path, opened: Callable[[Path], socket.socket]) -> None:
+    path = tmp_path / "thesis.tex"
+    path.write_text("of years")
+    with pytest.raises(UnavailableError, match="is there already and is no socket"):
+        opened(path)
+    assert path.read_text() == "of years"
+
+
+@pytest.mark.parametrize("opened", OPENERS, ids=["public", "private"])
+def test_a_socket_that_nobody_answers_on_is_replaced(tmp_path: Path, opened: Callable[[Path], socket.socket]) -> None:
+    path = tmp_path / "api.sock"
+    opened(path).close()
+    with opened(path), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
 
 
 @pytest.mark.parametrize(
