@@ -44,8 +44,8 @@ def parse_time(text: str, timezone: str) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
         zone = ZoneInfo(timezone)
-    except (ValueError, ZoneInfoNotFoundError):
+        return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError, ZoneInfoNotFoundError):  # overflow: the first or last day of all, elsewhere
         raise InvalidError(
             f"`{text}` is no time", code="time", hint="write it as `2026-01-31` or `2026-01-31T08:00`"
         ) from None
-    return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)

@@ -27,8 +27,13 @@ def backup(
     session = session_of(context)
     client = OperationsClient(session.client.connection)
     if file == _STDOUT:
-        client.backup(sys.stdout.buffer, with_keys=with_keys)
-        sys.stdout.buffer.flush()
+        try:
+            client.backup(sys.stdout.buffer, with_keys=with_keys)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise  # whoever read it has gone, and knows
+        except OSError as error:
+            raise disk_error("stdout cannot be written", error) from error
         return
     if file.exists():
         raise ConflictError(f"`{file}` is there already", code="exists", hint="name another file, or remove it")

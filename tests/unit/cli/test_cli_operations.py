@@ -1,0 +1,36 @@
+"""`backup` and `backfill`, where what was typed or what is written to does not do."""
+
+import errno
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cli.commands.backfill import parse_time
+from runtime.errors import InvalidError
+from runtime.wire.operations_client import OperationsClient
+from tests.scripted_daemon import ScriptedDaemon
+from tests.unit.cli.conftest import Run
+
+
+def test_a_time_has_the_zone_of_the_job_unless_it_says_one() -> None:
+    assert parse_time("2026-01-31T08:00", "Europe/Berlin") == datetime(2026, 1, 31, 7, tzinfo=UTC)
+    assert parse_time("2026-01-31T08:00+05:00", "Europe/Berlin") == datetime(2026, 1, 31, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "soon", "2026-13-01"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match="is no time"):
+        parse_time(text, "UTC")
+
+
+def test_a_backup_that_stdout_does_not_take_is_an_error_like_others(
+    daemon: ScriptedDaemon, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backup(*_: Any, **__: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(OperationsClient, "backup", backup)
+    outcome = run("backup", "-")
+    assert outcome.code == 1
+    assert "stdout cannot be written: No space left on device" in outcome.err
