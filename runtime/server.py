@@ -1,8 +1,8 @@
 """The HTTP server: uvicorn on a Unix socket and TCP sockets, TLS on the latter only.
 
 uvicorn gives all its sockets one and the same TLS setting. Two servers would mean two lifespans, two counts of what is
-under way and two ends to wait for; so it is one server, to whose start one step is added: the TCP sockets are opened by
-the same call that uvicorn makes for the others, with a context.
+under way and two ends to wait for; so it is one server, to whose start one step is added: the TCP sockets are opened
+with a context, and their connections counted before they are encrypted.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from runtime.dispatch.changes import Changes
 from runtime.proxy.forwarding import CUT_KEY
 from runtime.proxy.tunnel import Tunnel
 from runtime.settings import Settings
+from runtime.tls.arriving import TlsServer
 from runtime.tls.serving import TlsListener
 
 _LAST_REQUESTS_SECONDS = 3
 # Longer than clients keep an unused connection (httpx 5 s, nginx 60 s): who closes first must not be the one who is
 # being asked, as a request on its way then meets a reset.
 _IDLE_SECONDS = 75
-_HANDSHAKE_SECONDS = 10.0
 
 
 class Server(uvicorn.Server):
@@ -67,23 +67,16 @@ class Server(uvicorn.Server):
         await super().startup([each for each in given if each.family == socket.AF_UNIX])
         for each in given:
             if each.family != socket.AF_UNIX:
-                self.servers.append(
-                    await asyncio.get_running_loop().create_server(
-                        self._protocol,
-                        sock=each,
-                        ssl=self._tls.context,
-                        ssl_handshake_timeout=_HANDSHAKE_SECONDS,
-                        backlog=self.config.backlog,
-                    )
-                )
+                listener = TlsServer(each, self._protocol, self._tls.context, self.config.backlog)
+                self.servers.append(listener)  # type: ignore[arg-type] # of a server, uvicorn only wants it closed
 
-    def _protocol(self, **state: bool) -> asyncio.Protocol:
+    def _protocol(self, **state: bool) -> "FrontProtocol":
         """As uvicorn makes one for each connection."""
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
+        return FrontProtocol(
             config=self.config, server_state=self.server_state, app_state={**self.lifespan.state, **state}
         )
 
-    def _console_protocol(self) -> asyncio.Protocol:
+    def _console_protocol(self) -> "FrontProtocol":
         return self._protocol(**{CONSOLE_KEY: True})
 
 

@@ -54,8 +54,11 @@ class PeerProtocol(HttpToolsProtocol):
         self._idle_since: float | None = self.loop.time()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Note the peer before the first request is read."""
+        """Note the peer before the first request is read; for TLS this comes again, once it is encrypted."""
+        is_known = self.transport is not None
         super().connection_made(cast("asyncio.Transport", Parting(transport)))  # uvicorn closes it in many places
+        if is_known:
+            return  # it has been counted, and the time for its head goes on
         endpoint = transport.get_extra_info("socket")
         if CONSOLE_KEY in self.app_state:
             pass  # who connects there is a process of ours, whoever sits before it: the kernel's word says nothing

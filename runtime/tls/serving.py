@@ -50,7 +50,7 @@ class TlsListener:
         self._seen = self._signature()
         self._current = load_context(cert, key)
         self.context = load_context(cert, key)
-        """For `create_server`; lives as long as the listener."""
+        """Of every handshake; lives as long as the listener."""
         self.context.sni_callback = self._hand_over
 
     async def keep_current(self) -> None:
