@@ -15,6 +15,7 @@ from cli.session import Session
 from runtime.wire.failures import DaemonUnreachableError
 
 if TYPE_CHECKING:
+    from runtime.settings import Settings
     from runtime.wire.operations import DoctorResponse
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -56,17 +57,24 @@ def _examine(session: Session, config: Path | None, state_dir: Path | None) -> "
             return OperationsClient(session.client.connection).doctor()
         except DaemonUnreachableError as error:
             session.output.warning(f"{error.message}; looking as the user `{getpass.getuser()}` instead")
-    return _without_daemon(config, state_dir)
+    settings = _settings(config, state_dir)
+    if state_dir is None:
+        session.output.message(f"the state directory is taken to be `{settings.state_dir}`; --state-dir names another")
+    return _without_daemon(settings)
 
 
-def _without_daemon(config: Path | None, state_dir: Path | None) -> "DoctorResponse":
+def _settings(config: Path | None, state_dir: Path | None) -> "Settings":
+    from runtime.settings import load_settings
+
+    return load_settings(config, state_dir=state_dir.absolute() if state_dir else None)
+
+
+def _without_daemon(settings: "Settings") -> "DoctorResponse":
     import structlog
 
     from runtime.doctor import examine
-    from runtime.settings import load_settings
     from runtime.wire.operations import CheckResponse, DoctorResponse
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))  # the daemon's words
-    settings = load_settings(config, state_dir=state_dir.absolute() if state_dir else None)
     checks = [CheckResponse(**check.model_dump()) for check in asyncio.run(examine(settings))]
     return DoctorResponse(healthy=all(check.state != "fail" for check in checks), checks=checks)
