@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import grp
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -137,9 +138,22 @@ def _socket(path: Path, group: str) -> Check:
     if stat.S_IMODE(found.st_mode) & 0o007:
         return fail("socket", f"`{path}` is open to everybody: they are administrators", f"chmod 660 {path}")
     if name != group:
-        remedy = f"sudo groupadd {group} && sudo systemctl restart dlt-runtime, or set `auth.admin_group`"
+        remedy = f"{_joining(group, found.st_uid)}, or set `auth.admin_group`"
         return warn("socket", f"`{path}` belongs to the group `{name}`, not to `{group}`", remedy)
     return ok("socket", f"`{path}`, for members of `{group}`")
+
+
+def _joining(group: str, owner: int) -> str:
+    """What gives the socket to the group: its owner has to be a member for that."""
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        return f"sudo groupadd {group} && sudo systemctl restart dlt-runtime"
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = str(owner)
+    return f"sudo usermod -aG {group} {name}, log in again and start the daemon again"
 
 
 def _clock() -> Check:

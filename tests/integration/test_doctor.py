@@ -1,5 +1,8 @@
 """`doctor` on this machine, over state directories as they should be and as they should not."""
 
+import grp
+import os
+import pwd
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -64,6 +67,20 @@ async def test_what_others_can_read_is_named(state: Path, place: str, name: str)
     check = await check_of(settings_for(state), name)
     assert check.state == "fail"
     assert (check.remedy or "").startswith("chmod ")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_socket_of_another_group_is_mended_by_joining_the_group_or_making_it(
+    state: Path, is_there: bool
+) -> None:
+    (state / "api.sock").touch(0o660)
+    group = next(one.gr_name for one in grp.getgrall() if one.gr_gid != (state / "api.sock").stat().st_gid)
+    wanted = group if is_there else "no-such-group"
+    check = await check_of(settings_for(state, auth={"admin_group": wanted}), "socket")
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    first = f"sudo usermod -aG {wanted} {me}, log in again" if is_there else f"sudo groupadd {wanted} && "
+    assert check.state == "warn"
+    assert (check.remedy or "").startswith(first)
 
 
 async def test_a_damaged_database_is_named_with_the_way_out(state: Path) -> None:
