@@ -1,19 +1,23 @@
 """Settings of the daemon: defaults < `config.toml` < `DLT_RUNTIME_*` < flags.
 
 A nested value is spelled `DLT_RUNTIME_RUNS__MAX_RUNNING=8` in the environment and `[runs] max_running = 8` in the
-file. Sizes are bytes, durations seconds. An unknown key is an error, since a misspelt setting that is silently
-ignored is worse than a daemon that does not start.
+file. Sizes are bytes, or written as `"512MiB"`; durations are seconds. An unknown key is an error, since a misspelt
+setting that is silently ignored is worse than a daemon that does not start.
 """
 
+import json
+import os
 import re
-import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -32,6 +36,14 @@ from runtime.listeners import format_address
 from runtime.sizes import parse_bytes
 from runtime.wire.addresses import DEFAULT_LISTEN, default_socket, default_state_dir, is_loopback
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_PREFIX = "DLT_RUNTIME_"
+_NO_SETTINGS = ("URL", "TOKEN", "CA_FILE", "PAYLOAD", "FUZZ_CASES", "SCHEMA_EXAMPLES")
+"""Variables of that prefix which the command line, jobs and tests read."""
+
+_OF_TESTS = "TEST_"
 SYSTEM_CONFIG_FILE = Path("/etc/dlt-runtime/config.toml")
 MIB = 1024 * 1024
 _LAST_PORT = 65535
@@ -48,11 +60,27 @@ def _check_listen(value: str) -> str:
 
 
 def _check_origin(value: str | None) -> str | None:
-    if value is not None:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("write it as https://HOST or https://HOST:PORT")
+    if value is not None and not _is_origin(value):
+        raise ValueError("write it as https://HOST or https://HOST:PORT")
     return value
+
+
+def _is_origin(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:  # no address at all, as `http://[`, or a port that there is not
+        return False
+    is_root = parts.path in ("", "/") and not parts.query and not parts.fragment and not parts.username
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_root
+
+
+def _size_in_bytes(value: Any) -> Any:
+    return parse_bytes(value) if isinstance(value, str) else value
+
+
+Bytes = Annotated[int, BeforeValidator(_size_in_bytes)]
+"""A size, as a number of bytes or as `"512MiB"`."""
 
 
 class _Section(BaseModel):
@@ -66,8 +94,8 @@ WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 class LimitSettings(_Section):
     """What an upload may cost."""
 
-    package_bytes: int = Field(512 * MIB, gt=0, description="largest deployment archive, and largest unpacked tree")
-    configuration_bytes: int = Field(16 * MIB, gt=0, description="largest configuration archive")
+    package_bytes: Bytes = Field(512 * MIB, gt=0, description="largest deployment archive, and largest unpacked tree")
+    configuration_bytes: Bytes = Field(16 * MIB, gt=0, description="largest configuration archive")
     package_files: int = Field(50_000, gt=0, description="most entries in one archive")
 
 
@@ -82,7 +110,7 @@ class MachineSettings(_Section):
     @field_validator("memory", "disk", mode="before")
     @classmethod
     def _size(cls, value: Any) -> Any:
-        return parse_bytes(value) if isinstance(value, str) else value
+        return _size_in_bytes(value)
 
 
 class RunSettings(_Section):
@@ -95,14 +123,9 @@ class RunSettings(_Section):
     cloud_metadata: bool = Field(
         False, description="jobs reach the cloud's metadata service, and so the credentials of the machine"
     )
-    log_bytes: int = Field(128 * MIB, gt=0, description="stored of one run's output; then it is cut")
+    log_bytes: Bytes = Field(128 * MIB, gt=0, description="stored of one run's output; then it is cut")
     log_lines_per_second: int = Field(20_000, gt=0, description="of one run's output while it runs; the rest waits")
     mask_secrets: bool = Field(True, description="values of secrets files are masked in logs")
-
-    @field_validator("log_bytes", mode="before")
-    @classmethod
-    def _size(cls, value: Any) -> Any:
-        return parse_bytes(value) if isinstance(value, str) else value
 
     @property
     def log_allowance(self) -> LogAllowance:
@@ -125,7 +148,7 @@ class AppSettings(_Section):
     wait_seconds: float = Field(60, ge=0, description="how long a program's request waits for an app that starts")
     most_open: int = Field(200, gt=0, description="requests and WebSockets to one app at a time")
     most_open_by_link: int = Field(100, gt=0, description="of these, by its public link")
-    copy_bytes: int = Field(
+    copy_bytes: Bytes = Field(
         5 * 1024 * MIB, ge=0, description="last whole copies of data, for apps that begin during a load; 0 keeps none"
     )
 
@@ -227,13 +250,15 @@ class RetentionSettings(_Section):
     run_days: Days = Field(365, ge=0, description="runs, counted from their end")
     keep_runs: int = Field(100, ge=1, description="newest runs of each job, which are kept however old")
     log_days: Days = Field(90, ge=0, description="logs of runs; a line in their place says that they are gone")
-    log_bytes: int = Field(10 * 1024 * MIB, ge=0, description="all logs together, compressed; the oldest go first")
+    log_bytes: Bytes = Field(10 * 1024 * MIB, ge=0, description="all logs together, compressed; the oldest go first")
     package_versions: int = Field(20, ge=1, description="newest deployments and configurations of each workspace")
     environment_days: Days = Field(30, ge=0, description="virtualenvs that no run has used; built again if one does")
-    environment_bytes: int = Field(20 * 1024 * MIB, ge=0, description="all virtualenvs together")
-    cache_bytes: int = Field(10 * 1024 * MIB, ge=0, description="what builds have downloaded, all workspaces together")
+    environment_bytes: Bytes = Field(20 * 1024 * MIB, ge=0, description="all virtualenvs together")
+    cache_bytes: Bytes = Field(
+        10 * 1024 * MIB, ge=0, description="what builds have downloaded, all workspaces together"
+    )
     audit_days: Days = Field(730, ge=0, description="entries of the audit log")
-    free_bytes: int = Field(256 * MIB, ge=0, description="room on the disk below which nothing new begins")
+    free_bytes: Bytes = Field(256 * MIB, ge=0, description="room on the disk below which nothing new begins")
 
 
 class NotifyTarget(_Section):
@@ -300,7 +325,7 @@ class Settings(BaseSettings):
     """Everything the daemon is told; frozen once read."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DLT_RUNTIME_", env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, validate_default=True
     )
 
     state_dir: Path = Field(default_factory=default_state_dir)
@@ -443,15 +468,86 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
 
     given = {key: value for key, value in flags.items() if value is not None}
     try:
+        _check_environment(os.environ)
         return FromFile(**given)
-    except (ValidationError, tomllib.TOMLDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:  # of pydantic, of TOML and of UTF-8
         raise InvalidError(
-            f"settings: {_explain(error)}", code="settings", hint=f"see `{file}` and DLT_RUNTIME_*"
+            f"settings: {_explain(error, file)}", code="settings", hint=f"see `{file}` and DLT_RUNTIME_*"
         ) from error
 
 
-def _explain(error: Exception) -> str:
+def _check_environment(environment: Mapping[str, str]) -> None:
+    """Find what the sources of the settings pass over in silence, or say in words of their own.
+
+    Raises:
+        ValueError: a variable is no setting, or what it holds is not JSON where that is asked for.
+    """
+    for name, value in environment.items():
+        setting = name.upper().removeprefix(_PREFIX)
+        if setting == name.upper() or setting in _NO_SETTINGS or setting.startswith(_OF_TESTS):
+            continue
+        parts = setting.lower().split("__")
+        if parts[0] not in Settings.model_fields:
+            near = _nearest(parts[0], Settings.model_fields)
+            raise ValueError(f"`{name}`: {_no_such(f'{_PREFIX}{near.upper()}' if near else None)}")
+        kind = _kind_of(parts)
+        if get_origin(kind) in (tuple, dict) or _is_section(kind):
+            try:
+                json.loads(value)
+            except ValueError:
+                what, example = (
+                    ("lists are", '["/srv/wheels"]')
+                    if get_origin(kind) is tuple
+                    else ("tables are", '{"key": "value"}')
+                )
+                raise ValueError(f"`{name}`: {what} JSON in the environment, for example '{example}'") from None
+
+
+def _explain(error: Exception, file: Path) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        return f"`{'.'.join(str(part) for part in first['loc'])}`: {first['msg']}"
+        return "; ".join(
+            f"`{'.'.join(str(part) for part in each['loc'])}`: {_complaint(each)}"
+            for each in error.errors(include_input=False, include_url=False)
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return f"`{file}` is not UTF-8"
     return str(error)
+
+
+def _complaint(error: "ErrorDetails") -> str:
+    """What is wrong with a setting, in the words of a settings file."""
+    path = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        section = _kind_of(path[:-1]) if path[:-1] else Settings
+        near = _nearest(path[-1], section.model_fields) if _is_section(section) else None
+        return _no_such(near)
+    if error["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return f"write it as a table `[{'.'.join(path)}]`"
+    if error["type"] in ("tuple_type", "list_type"):
+        return 'write it as a list, `["..."]`'
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _no_such(near: str | None) -> str:
+    return "there is no such setting" + (f"; did you mean `{near}`?" if near else "")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(name, known, n=1)), None)
+
+
+def _kind_of(path: Sequence[str]) -> Any:
+    """The type of a setting, or of a table of settings, by its path; None where there is none."""
+    kind: Any = Settings
+    for part in path:
+        if _is_section(kind) and part in kind.model_fields:
+            kind = kind.model_fields[part].annotation
+        elif get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            return None
+    return kind
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
