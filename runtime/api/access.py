@@ -150,7 +150,11 @@ async def _check_workspace(
     role = await workspaces.role(principal, workspace_id)
     if role is None:
         # One answer for "is not there" and "is not yours": nobody learns of other people's workspaces.
-        raise NotFoundError(f"there is no workspace `{workspace_id}`", code="workspace_not_found")
+        raise NotFoundError(
+            f"there is no workspace `{workspace_id}`",
+            code="workspace_not_found",
+            hint="`dlt-runtime workspace switch NAME` connects a directory to one of yours",
+        )
     if role != "owner" and not reading:
         raise RefusedError("you may look at this workspace, but not change or run anything in it")
 

@@ -90,7 +90,9 @@ async def test_every_route_of_a_workspace_answers_404_to_those_outside(app: Lite
             theirs = await outsider.request(method, concrete(path))
             unknown = await owner.request(method, concrete(path).replace(str(WORKSPACE.id), str(uuid4())))
             assert theirs.status_code == unknown.status_code == 404, f"{method} {path}"
-            assert theirs.json()["extra"]["code"] == unknown.json()["extra"]["code"] == "workspace_not_found"
+            assert theirs.json()["extra"] == unknown.json()["extra"]
+            assert unknown.json()["extra"]["code"] == "workspace_not_found"
+            assert "workspace switch" in unknown.json()["extra"]["hint"]
 
 
 async def test_a_viewer_may_read_and_nothing_else(app: Litestar) -> None:
