@@ -1,6 +1,7 @@
 """`token`: credentials of machines, such as a CI."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 import typer
@@ -9,6 +10,9 @@ from cli.credentials import TOKEN_VARIABLE
 from cli.groups import DefaultGroup, new_group
 from cli.options import JsonOption, session_of
 from cli.output.console import Column
+
+if TYPE_CHECKING:
+    from runtime.wire.admin import TokenResponse
 
 app = new_group("Tokens for machines; for administrators, through the daemon's socket.", DefaultGroup)
 _COLUMNS = (
@@ -34,9 +38,8 @@ def list_tokens(context: typer.Context, as_json: JsonOption = False) -> None:
     output = session.output
     rows = []
     for token in tokens:
-        state = "revoked" if token.date_revoked else "expired" if token.date_expires <= output.now() else "active"
         times = (output.time(token.date_added), output.time(token.date_expires))
-        rows.append((str(token.id), token.email, token.workspace_name, state, *times))
+        rows.append((str(token.id), token.email, token.workspace_name, _state(token, output.now()), *times))
     output.table(_COLUMNS, rows)
 
 
@@ -46,17 +49,25 @@ def create(
     email: Annotated[str, typer.Option(help="As whom the machine acts.")],
     workspace: Annotated[str, typer.Option("--workspace", "-w", help="The one workspace it may use, by name or id.")],
     days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is good for.")] = 90,
+    role: Annotated[
+        Literal["owner", "viewer"] | None,
+        typer.Option(help="What they become in the workspace if they are no member yet; owner by default."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create a token and print it, this once."""
     from runtime.wire.admin_client import AdminClient
 
     session = session_of(context)
-    created = AdminClient(session.client.connection).create_token(email, workspace, days)
+    created = AdminClient(session.client.connection).create_token(email, workspace, days, role)
     if as_json:
         session.output.json(created.to_wire())
         return
     session.output.line(created.token)
+    if created.joined_as:
+        session.output.message(
+            f"{created.email} was no member of `{created.workspace_name}`, and is its {created.joined_as} from now on"
+        )
     session.output.message(
         f"it acts as {created.email} in workspace `{created.workspace_name}` until {created.date_expires:%Y-%m-%d}; "
         f"give it to the machine as {TOKEN_VARIABLE}, it is not shown again"
@@ -73,3 +84,11 @@ def revoke(
     session = session_of(context)
     AdminClient(session.client.connection).revoke_token(token_id)
     session.output.message(f"revoked {token_id}")
+
+
+def _state(token: "TokenResponse", now: datetime) -> str:
+    if token.date_revoked:
+        return "revoked"
+    if token.date_expires <= now:
+        return "expired"
+    return "active" if token.member else "no member"

@@ -84,6 +84,7 @@ def machine_token(item: MachineToken) -> TokenResponse:
         date_added=item.created_at,
         date_expires=item.expires_at,
         date_revoked=item.revoked_at,
+        member=item.is_member,
     )
 
 

@@ -20,7 +20,7 @@ from runtime.dispatch.approvals import find_waiting
 from runtime.dispatch.clock import Clock, system_clock
 from runtime.dispatch.people import LOCAL_DOMAIN, check_email, named_user, only_user
 from runtime.dispatch.workspaces import find_named_workspace
-from runtime.domain.identities import Principal, User
+from runtime.domain.identities import Principal, Role, User
 from runtime.errors import (
     ConflictError,
     InvalidError,
@@ -291,16 +291,17 @@ class AccountService:
             return await credentials.all_machine_tokens(connection)
 
     async def create_machine_token(
-        self, principal: Principal, email: str, workspace: str, days: int
+        self, principal: Principal, email: str, workspace: str, days: int, role: Role = "owner"
     ) -> tuple[MachineToken, str]:
-        """Issue a token that acts as a user in one workspace, of which the user becomes an owner if not a member yet.
+        """Issue a token that acts as a user in one workspace.
 
         Args:
             workspace: Its name or identifier.
             days: How long the token lives.
+            role: What the user becomes there who is no member yet; that of a member stays as it is.
 
         Returns:
-            The token's record, and the token itself, which is not kept.
+            The token's record, which says what the user has become, and the token itself, which is not kept.
 
         Raises:
             NotFoundError: no such user or workspace.
@@ -310,8 +311,18 @@ class AccountService:
         async with self._database.transaction() as connection:
             user = await named_user(connection, email)
             place = await find_named_workspace(connection, workspace)
-            if await workspaces.find_role(connection, place.id, user.id) is None:
-                await workspaces.add_member(connection, place.id, user.id, "owner", now)
+            joins = await workspaces.find_role(connection, place.id, user.id) is None
+            if joins:
+                await workspaces.add_member(connection, place.id, user.id, role, now)
+                await audit.record(
+                    connection,
+                    at=now,
+                    user_id=principal.user.id,
+                    workspace_id=place.id,
+                    action="member.add",
+                    subject=user.email,
+                    detail={"role": role},
+                )
             claims = AccessToken(
                 id=uuid4(),
                 kind="machine",
@@ -328,6 +339,7 @@ class AccountService:
                 email=user.email,
                 workspace_id=place.id,
                 workspace_name=place.name,
+                joined_as=role if joins else None,
                 digest=digest(text),
                 created_by=principal.user.id,
                 created_at=now,

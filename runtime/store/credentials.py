@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from runtime.domain.identities import User
+from runtime.domain.identities import Role, User
 from runtime.domain.model import Frozen, Instant
 from runtime.store.columns import from_micros, from_micros_or_none, to_micros, uuid_or_none
 from runtime.store.database import Connection, Row
@@ -41,7 +41,11 @@ class RefreshToken(Frozen):
 
 
 class MachineToken(Frozen):
-    """A long-lived token that acts as a user in one workspace; `id` is the token's `jti`."""
+    """A long-lived token that acts as a user in one workspace; `id` is the token's `jti`.
+
+    `is_member` is false once the user has left the workspace: the token opens nothing then. `joined_as` is what the
+    user has become by the making of the token, which is known just then and not kept.
+    """
 
     id: UUID
     user_id: UUID
@@ -53,6 +57,8 @@ class MachineToken(Frozen):
     created_at: Instant
     expires_at: Instant
     revoked_at: Instant | None = None
+    is_member: bool = True
+    joined_as: Role | None = None
 
 
 async def add_device_login(connection: Connection, login: DeviceLogin) -> None:
@@ -213,7 +219,9 @@ async def delete_expired_refresh_tokens(connection: Connection, now: datetime) -
 
 
 _MACHINE_TOKENS = """
-    SELECT token.*, users.email, workspaces.name AS workspace_name
+    SELECT token.*, users.email, workspaces.name AS workspace_name,
+           EXISTS (SELECT 1 FROM workspace_members AS member
+                   WHERE member.workspace_id = token.workspace_id AND member.user_id = token.user_id) AS is_member
     FROM machine_tokens AS token
     JOIN users ON users.id = token.user_id
     JOIN workspaces ON workspaces.id = token.workspace_id
@@ -297,6 +305,7 @@ def _machine_token(row: Row) -> MachineToken:
         email=row["email"],
         workspace_id=UUID(bytes=row["workspace_id"]),
         workspace_name=row["workspace_name"],
+        is_member=bool(row["is_member"]),
         digest=row["digest"],
         created_by=UUID(bytes=row["created_by"]),
         created_at=from_micros(row["created_at"]),

@@ -1,5 +1,6 @@
 """Administration of the machine; these bodies are this runtime's own, not the contract's."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field, SecretStr
@@ -51,15 +52,19 @@ class SetPasswordRequest(WireModel):
 
 
 class CreateTokenRequest(WireModel):
-    """A token for a machine (CI), which acts as `email` in one workspace, given by name or id, for so many days."""
+    """A token for a machine (CI), which acts as `email` in one workspace, given by name or id, for so many days.
+
+    Who is no member of it yet becomes one, with this role, an owner by default.
+    """
 
     email: str
     workspace: str
     days: int = Field(90, ge=1, le=3650, strict=True)
+    role: Literal["owner", "viewer"] | None = None
 
 
 class TokenResponse(WireModel):
-    """A machine token, without the token."""
+    """A machine token, without the token. It opens nothing while whom it acts as is no member of the workspace."""
 
     id: UUID
     email: str
@@ -68,12 +73,14 @@ class TokenResponse(WireModel):
     date_added: Instant
     date_expires: Instant
     date_revoked: Instant | None = None
+    member: bool = True
 
 
 class CreatedTokenResponse(TokenResponse):
-    """A new machine token; `token` is shown this once."""
+    """A new machine token; `token` is shown this once, and so is what its user has become by it, if anything."""
 
     token: str
+    joined_as: Literal["owner", "viewer"] | None = None
 
 
 class ListTokensResponse(WireModel):

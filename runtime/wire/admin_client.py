@@ -1,5 +1,6 @@
 """Administration through the Unix socket: who may log in, and tokens for machines. Raises as `runtime.wire.client`."""
 
+from typing import Literal
 from uuid import UUID
 
 from runtime.wire.admin import (
@@ -52,9 +53,11 @@ class AdminClient:
         """All machine tokens, newest first."""
         return self._connection.ask(ListTokensResponse, "GET", f"{PREFIX}/tokens").items
 
-    def create_token(self, email: str, workspace: str, days: int) -> CreatedTokenResponse:
+    def create_token(
+        self, email: str, workspace: str, days: int, role: Literal["owner", "viewer"] | None = None
+    ) -> CreatedTokenResponse:
         """A machine token; the answer is the only place where it can be read."""
-        body = CreateTokenRequest(email=email, workspace=workspace, days=days).to_wire()
+        body = CreateTokenRequest(email=email, workspace=workspace, days=days, role=role).to_wire()
         return self._connection.ask(CreatedTokenResponse, "POST", f"{PREFIX}/tokens", json=body)
 
     def rotate_keys(self) -> RotatedKeyResponse:

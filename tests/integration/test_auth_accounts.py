@@ -14,6 +14,7 @@ from runtime.auth.peers import Peer, account_name
 from runtime.auth.tokens import TokenSigner
 from runtime.dispatch import accounts as accounts_module
 from runtime.dispatch.accounts import AccountService, Session
+from runtime.dispatch.members import MemberService
 from runtime.dispatch.workspaces import WorkspaceService
 from runtime.domain.identities import Principal
 from runtime.errors import (
@@ -321,12 +322,27 @@ async def test_a_machine_token_opens_one_workspace_until_revoked(
         await workspaces.create(machine, "third", None)
 
     [listed] = await accounts.machine_tokens()
-    assert (listed, listed.digest) == (token, digest(text))
+    assert token.joined_as == "owner"
+    assert (listed, listed.digest) == (token.model_copy(update={"joined_as": None}), digest(text))
     await accounts.revoke_machine_token(admin, token.id)
     with pytest.raises(UnauthenticatedError, match="revoked"):
         await accounts.authenticate(text)
     with pytest.raises(NotFoundError):
         await accounts.revoke_machine_token(admin, uuid4())
+
+
+async def test_a_machine_token_changes_no_role_and_is_shown_when_its_user_is_no_member_any_more(
+    accounts: AccountService, admin: Principal, workspaces: WorkspaceService, database: Database, clock: Clock
+) -> None:
+    user = await accounts.add_user(admin, "ci@example.org")
+    place = await workspaces.create(admin, "fruitshop", None)
+    first, _ = await accounts.create_machine_token(admin, "ci@example.org", "fruitshop", 90, "viewer")
+    second, text = await accounts.create_machine_token(admin, "ci@example.org", "fruitshop", 90)
+    assert (first.joined_as, second.joined_as) == ("viewer", None)
+    assert await workspaces.role(await accounts.authenticate(text), place.id) == "viewer"
+    assert [token.is_member for token in await accounts.machine_tokens()] == [True, True]
+    await MemberService(database, clock).remove(admin, place.id, user.id)
+    assert [token.is_member for token in await accounts.machine_tokens()] == [False, False]
 
 
 async def test_a_machine_token_expires(
@@ -434,6 +450,7 @@ async def test_the_audit_trail_tells_who_did_what(
         ("login.approve", "ada@example.org"),
         ("login.finish", "ada@example.org"),
         ("workspace.create", "fruitshop"),
+        ("member.add", "ada@example.org"),
         ("token.create", "ada@example.org"),
         ("token.revoke", str(token.id)),
         ("login.end", None),

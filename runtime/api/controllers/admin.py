@@ -87,8 +87,10 @@ class AdminController(Controller):
         self, data: JSONBody[CreateTokenRequest], services: Services, principal: Principal
     ) -> CreatedTokenResponse:
         """The token is in the answer and nowhere else."""
-        token, text = await services.accounts.create_machine_token(principal, data.email, data.workspace, data.days)
-        return CreatedTokenResponse(**dict(render.machine_token(token)), token=text)
+        token, text = await services.accounts.create_machine_token(
+            principal, data.email, data.workspace, data.days, data.role or "owner"
+        )
+        return CreatedTokenResponse(**dict(render.machine_token(token)), token=text, joined_as=token.joined_as)
 
     @delete("/tokens/{token_id:uuid}", summary="Revoke a machine token")
     async def revoke_token(self, token_id: FromPath[UUID], services: Services, principal: Principal) -> None:
