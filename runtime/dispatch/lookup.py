@@ -8,14 +8,14 @@ from runtime.errors import NotFoundError
 T = TypeVar("T")
 
 
-def require(found: T | None, message: str) -> T:
+def require(found: T | None, message: str, hint: str | None = None) -> T:
     """The thing that was looked up.
 
     Raises:
-        NotFoundError: with `message`, if there is none.
+        NotFoundError: with `message` and `hint`, if there is none.
     """
     if found is None:
-        raise NotFoundError(message)
+        raise NotFoundError(message, hint=hint)
     return found
 
 

@@ -111,8 +111,9 @@ class Redeployment:
         self, connection: Connection, workspace_id: UUID, which: str
     ) -> tuple[Deployment, Deployment, list[StoredManifest], tuple[str, ...]]:
         missing = f"there is no deployment `{which}`"
-        older = require(await store.find_deployment(connection, workspace_id, version_or_id(which)), missing)
-        newest = require(await store.latest_deployment(connection, workspace_id), missing)
+        listed = "`dlt-runtime deployment list` shows what is kept"
+        older = require(await store.find_deployment(connection, workspace_id, version_or_id(which)), missing, listed)
+        newest = require(await store.latest_deployment(connection, workspace_id), missing, listed)
         kept = await manifests_at(connection, workspace_id, older.version)
         if not kept:
             raise ConflictError(

@@ -116,8 +116,9 @@ async def test_a_version_of_which_no_manifest_is_known_is_refused_with_the_way_o
     with pytest.raises(ConflictError, match="not known which jobs") as refused:
         await redeploy(house, "1")
     assert "dlt-runtime deploy" in str(refused.value.hint)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError) as caught:
         await redeploy(house, "7")
+    assert "deployment list" in (caught.value.hint or "")
     assert (await house.deployments.latest(house.workspace_id)).version == 2
 
 
