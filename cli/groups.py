@@ -14,7 +14,7 @@ from typer.main import get_command
 from cli.exit_codes import ExitCode, exit_code_for
 from cli.grammar import hoist, is_option, operation_first
 from cli.output.console import Output
-from runtime.errors import JobRuntimeError
+from runtime.errors import JobRuntimeError, UnauthenticatedError
 
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
 """Click's `UsageError`, which Typer does not name but whose best known child it does."""
@@ -114,7 +114,7 @@ class RootGroup(TyperGroup):
         except JobRuntimeError as error:
             if "--debug" in words:
                 raise
-            Output().failure(error)
+            Output().error(error.message, error.hint or _way_out(error))
             return exit_code_for(error)
         except OSError as error:  # a full disk below stdout, say, which is nobody's bug
             if "--debug" in words:
@@ -149,6 +149,17 @@ def load_command(entry: Entry) -> Any:
     command = get_command(loaded)
     command.name = entry.name
     return command
+
+
+def _way_out(error: JobRuntimeError) -> str | None:
+    """What there is to do about an error of which the daemon cannot know: where a token comes from."""
+    from cli.credentials import TOKEN_VARIABLE, is_machine
+
+    if not isinstance(error, UnauthenticatedError):
+        return None
+    if is_machine():
+        return f"it is the token in {TOKEN_VARIABLE}; `dlt-runtime token create` on the daemon's machine makes another"
+    return "`dlt-runtime login` makes you known again"
 
 
 def _drop_output() -> None:

@@ -11,6 +11,7 @@ import typer
 from typer.main import get_command
 
 from cli.groups import Entry, RootGroup, load_command
+from cli.options import workspace_name
 from cli.session import GlobalOptions, Session
 
 COMMANDS = (
@@ -72,7 +73,10 @@ def root(
         Path | None, typer.Option(help="Trust the certificates of this PEM file alone; also `DLT_RUNTIME_CA_FILE`.")
     ] = None,
     workspace: Annotated[
-        str | None, typer.Option("--workspace", "-w", help="Another workspace than this directory's: name or id.")
+        str | None,
+        typer.Option(
+            "--workspace", "-w", callback=workspace_name, help="Another workspace than this directory's: name or id."
+        ),
     ] = None,
     timestamps: Annotated[bool, typer.Option("--timestamps", help="Exact times and durations.")] = False,
     non_interactive: Annotated[bool, typer.Option("--non-interactive", help="Never ask.")] = False,

@@ -16,6 +16,13 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Name every
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="Show at most so many, the newest.")]
 
 
+def workspace_name(text: str | None) -> str | None:
+    """Refuse an empty name, as of a variable that is not set: it would count as this directory's."""
+    if text is not None and not text.strip():
+        raise typer.BadParameter("a workspace has a name")
+    return text
+
+
 def whole_number(text: str) -> int:
     """Read the number of a run or version."""
     if not text.isascii() or not text.isdigit():

@@ -21,5 +21,6 @@ def rotate(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         output.json(done.to_wire())
     output.message(f"sealed {done.resealed_files} files of configurations with the new key {done.key_id}")
+    output.message("copy the keys of the state directory again: an older copy does not open what is sealed from now on")
     if done.unreadable_files:
         output.warning(f"{done.unreadable_files} files could not be opened and stay as they were; see the daemon's log")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.credentials import TOKEN_VARIABLE, MachineToken, StoredTokens, keeper_for
-from cli.options import session_of
+from cli.options import session_of, workspace_name
 from cli.session import Session, workspace_of
 from cli.workspace.root import require_root
 from cli.workspace.settings import write_runtime_table
@@ -26,7 +26,13 @@ RESUME_SECONDS = 5.0
 def login(
     context: typer.Context,
     workspace: Annotated[
-        str | None, typer.Option("--workspace", "-w", help="The workspace, by name or id; an unknown name is created.")
+        str | None,
+        typer.Option(
+            "--workspace",
+            "-w",
+            callback=workspace_name,
+            help="The workspace, by name or id; an unknown name is created.",
+        ),
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="DEVICE_CODE", help="Wait for a login begun without a terminal.")
@@ -108,7 +114,7 @@ def _log_in(session: Session, resume: str | None) -> bool:
         session.output.message(f"code: {flow.user_code}")
         session.output.message(
             f"approve it at {flow.verification_uri_complete}\n"
-            f"or have it approved on the daemon's machine: `dlt-runtime auth approve {flow.user_code}`"
+            f"or have it approved on the daemon's machine: `dlt-runtime auth approve {flow.user_code} --email YOURS`"
         )
         device_code, interval = flow.device_code, float(flow.interval)
         if not session.can_ask:

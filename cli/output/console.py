@@ -19,8 +19,6 @@ from cli.output.text import cell, clean
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from runtime.errors import JobRuntimeError
-
 STATUS_STYLES: Mapping[str, str] = {
     "completed": "green",
     "failed": "red",
@@ -141,10 +139,6 @@ class Output:
         self.message(f"error: {message}", style="bold red")
         if hint:
             self.message(f"hint: {hint}")
-
-    def failure(self, error: "JobRuntimeError") -> None:
-        """As `error`, for an error of the families."""
-        self.error(error.message, error.hint)
 
     @contextmanager
     def waiting(self, text: str) -> Generator[None, None, None]:

@@ -164,7 +164,11 @@ class Connection:
             # Its text repeats the header that is at fault, which may be the token.
             raise DaemonUnreachableError(f"the request to `{self.endpoint.url}` could not be written") from error
         except httpx.TransportError as error:
-            raise DaemonUnreachableError(f"the connection to `{self.endpoint.url}` broke: {error}") from error
+            is_plain = self.endpoint.socket is None and not self.endpoint.is_tls
+            raise DaemonUnreachableError(
+                f"the connection to `{self.endpoint.url}` broke: {error}",
+                hint="does it speak https? then its address begins with `https://`" if is_plain else None,
+            ) from error
 
 
 def _is_about_trust(error: BaseException | None) -> bool:

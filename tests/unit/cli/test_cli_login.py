@@ -53,7 +53,7 @@ def approving(daemon: ScriptedDaemon) -> ScriptedDaemon:
 def test_without_a_terminal_the_way_to_go_on_is_printed(run: Run, approving: ScriptedDaemon, workspace: Path) -> None:
     done = run("login", "--url", URL)
     assert done.code == 0
-    assert "dlt-runtime auth approve BCDF-2345" in done.err
+    assert "`dlt-runtime auth approve BCDF-2345 --email YOURS`" in done.err
     assert "dlt-runtime login --resume dc" in done.err
     assert approving.requests(POLL) == []
 
@@ -160,6 +160,25 @@ def test_a_machine_takes_the_workspace_of_its_token(
     assert run("login", "--url", URL).code == 0
     assert f'workspace_id = "{OTHER}"' in (workspace / ".dlt/config.toml").read_text()
     assert {request.headers["Authorization"] for request in daemon.asked} == {"Bearer machine"}
+
+
+@pytest.mark.parametrize(("token", "way_out"), [("machine", "DLT_RUNTIME_TOKEN"), (None, "dlt-runtime login")])
+def test_who_is_not_known_is_told_what_to_do_about_it(
+    run: Run, daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch, token: str | None, way_out: str
+) -> None:
+    if token:
+        monkeypatch.setenv("DLT_RUNTIME_TOKEN", token)
+    daemon.does("GET /api/api/v1/me", lambda _: refusal(401, "the access token is not valid", code="token_invalid"))
+    error, hint = run("workspace", "list", "--url", URL).err.splitlines()
+    assert error == "error: the access token is not valid"
+    assert way_out in hint
+
+
+@pytest.mark.parametrize("words", ["workspace list", "login", "info"])
+def test_an_empty_name_of_a_workspace_is_no_name(run: Run, daemon: ScriptedDaemon, workspace: Path, words: str) -> None:
+    done = run(*words.split(), "-w", "")
+    assert (done.code, daemon.asked) == (2, [])
+    assert "a workspace has a name" in done.err
 
 
 @pytest.mark.parametrize("token", ["machine", None])

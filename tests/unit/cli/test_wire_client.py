@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -127,6 +128,24 @@ def test_a_broken_connection_is_a_daemon_that_cannot_be_reached(
     daemon.does(RUN, broken)
     with client_of(daemon) as client, pytest.raises(DaemonUnreachableError):
         client.run(WORKSPACE_ID, RUN_ID)
+
+
+@pytest.mark.parametrize(
+    ("address", "hinted"), [("http://h:1", True), ("https://h:1", False), ("unix:///run/api.sock", False)]
+)
+def test_whoever_does_not_encrypt_and_is_cut_off_is_asked_whether_that_is_why(
+    daemon: ScriptedDaemon, address: str, hinted: bool
+) -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+    daemon.does(RUN, broken)
+    with (
+        RuntimeClient(parse_endpoint(address), transport=daemon.transport, tls=ssl.create_default_context()) as client,
+        pytest.raises(DaemonUnreachableError) as caught,
+    ):
+        client.run(WORKSPACE_ID, RUN_ID)
+    assert ("https" in (caught.value.hint or "")) is hinted
 
 
 @pytest.mark.parametrize("address", ["http://[v1.x]", "http://\u3002"])
