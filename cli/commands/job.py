@@ -1,5 +1,6 @@
 """`job`: the jobs of the workspace. Values stand before the operation: `job batch list`, `job load_shop info`."""
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ from cli.lookup import find_job, find_jobs
 from cli.options import JsonOption, session_of
 from cli.output.jobs import show_job, show_jobs
 from cli.output.schedules import show_intervals, show_schedule
+from runtime.errors import NotFoundError
 from runtime.wire.failures import MissingError
 
 if TYPE_CHECKING:
@@ -33,7 +35,17 @@ def list_jobs(
 ) -> None:
     """List jobs."""
     session = session_of(context)
-    show_jobs(session.output, find_jobs(session, jobs or []), as_json=as_json)
+    words = jobs or []
+    try:
+        found = find_jobs(session, words)
+    except NotFoundError as error:
+        # `job load_shop paus` lists, since `paus` is no operation.
+        if error.code == "job_unknown" and len(words) > 1 and (meant := _operation_like(words[-1])):
+            raise NotFoundError(
+                error.message, code=error.code, hint=f"did you mean `job {' '.join(words[:-1])} {meant}`?"
+            ) from None
+        raise
+    show_jobs(session.output, found, as_json=as_json)
 
 
 @app.command("info")
@@ -94,6 +106,12 @@ def intervals(context: typer.Context, job: JobArgument, as_json: JsonOption = Fa
     """Show what is done, running, failed and missing of a job's interval."""
     session = session_of(context)
     show_intervals(session.output, _client(session).intervals(find_job(session, job).job_ref), as_json=as_json)
+
+
+def _operation_like(word: str) -> str | None:
+    """The operation that a misspelt word may have been meant to be."""
+    close = get_close_matches(word, [command.name for command in app.registered_commands if command.name], n=1)
+    return close[0] if close else None
 
 
 def _client(session: "Session") -> "ScheduleClient":

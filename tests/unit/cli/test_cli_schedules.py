@@ -46,6 +46,16 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.output.console.Output.is_terminal", property(lambda _: True))
 
 
+def test_an_operation_that_is_misspelt_is_not_taken_for_a_job_without_a_word(shop: ScriptedDaemon, run: Run) -> None:
+    done = run("job", "load", "paus")
+    assert done.code == 3
+    assert done.err.splitlines() == [
+        "error: there is no job `paus` in this workspace",
+        "hint: did you mean `job load pause`?",
+    ]
+    assert "job list" in run("job", "load", "zzz").err
+
+
 @pytest.mark.parametrize("words", ["load info", "info load", "shop.load info"])
 def test_info_shows_the_next_ticks_in_both_zones_and_why_the_job_would_not_run(
     shop: ScriptedDaemon, run: Run, words: str
