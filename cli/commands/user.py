@@ -8,6 +8,7 @@ from cli.groups import DefaultGroup, new_group
 from cli.options import JsonOption, session_of
 from cli.output.console import Column
 from cli.session import Session
+from runtime.errors import NotFoundError
 
 if TYPE_CHECKING:
     from runtime.wire.admin_client import AdminClient
@@ -55,12 +56,32 @@ def add(
     session = session_of(context)
     typed = session.new_password() if password else None
     admin = AdminClient(session.client.connection)
-    user = admin.add_user(email)
+    user = admin.add_user(email, typed)
     if as_json:
         session.output.json(user.to_wire())
     session.output.message(f"added {user.email}")
     if typed is not None:
-        _set_password(session, admin, user.email, typed)
+        session.output.message(f"{user.email} has a password now")
+
+
+@app.command("remove")
+def remove(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="How the person is known.")],
+) -> None:
+    """Take a person out: their memberships, logins and tokens end; `user add` lets them in again."""
+    from runtime.wire.admin_client import AdminClient
+
+    session = session_of(context)
+    admin = AdminClient(session.client.connection)
+    for user in admin.users():
+        if user.email.lower() == email.lower() and not user.disabled:
+            admin.remove_user(session.client.me().personal_organization.id, user.id)
+            session.output.message(f"{user.email} cannot log in any more; their logins and tokens have ended")
+            return
+    raise NotFoundError(
+        f"there is no active user `{email}`", code="user_not_found", hint="`dlt-runtime user list` shows them"
+    )
 
 
 @app.command("password")

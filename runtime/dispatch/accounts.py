@@ -29,7 +29,7 @@ from runtime.errors import (
     UnauthenticatedError,
 )
 from runtime.settings import AuthSettings
-from runtime.store import audit, credentials, identities, logins, workspaces
+from runtime.store import audit, credentials, identities, logins, members, workspaces
 from runtime.store.credentials import DeviceLogin, MachineToken, RefreshToken
 from runtime.store.database import Connection, Database
 
@@ -265,22 +265,32 @@ class AccountService:
             return await identities.all_users(connection)
 
     async def add_user(self, principal: Principal, email: str) -> User:
-        """Make a person known, who may log in from now on.
+        """Make a person known, who may log in from now on. Who has been taken out comes back, without a workspace.
 
         Raises:
             InvalidError: not an email address.
             ConflictError: there is a user with this email.
         """
-        user = User(id=uuid4(), email=check_email(email), local_uid=None, created_at=self._clock(), disabled_at=None)
+        now = self._clock()
+        user = User(id=uuid4(), email=check_email(email), local_uid=None, created_at=now, disabled_at=None)
         async with self._database.transaction() as connection:
-            if await identities.find_user_by_email(connection, user.email):
-                raise ConflictError(f"there is a user `{user.email}` already", code="user_exists")
-            await identities.add_user(connection, user)
+            known = await identities.find_user_by_email(connection, user.email)
+            if known and known.disabled_at is None:
+                raise ConflictError(
+                    f"there is a user `{user.email}` already",
+                    code="user_exists",
+                    hint=f"`dlt-runtime user password {user.email}` gives them another password",
+                )
+            if known:
+                user = known.model_copy(update={"disabled_at": None})
+                await members.set_disabled(connection, user.id, None)
+            else:
+                await identities.add_user(connection, user)
             await audit.record(
                 connection,
-                at=user.created_at,
+                at=now,
                 user_id=principal.user.id,
-                action="user.create",
+                action="user.enable" if known else "user.create",
                 subject=user.email,
             )
         return user

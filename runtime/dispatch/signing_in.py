@@ -113,7 +113,7 @@ class SignInService:
             NotFoundError: there is no such user.
             InvalidError: the password is not good enough.
         """
-        hashed = await self._passwords.hash(check_password(password, email.strip(), self._settings.password_length))
+        hashed = await self._passwords.hash(self.check_new_password(email, password))
         now = self._clock()
         async with self._database.transaction() as connection:
             user = await named_user(connection, email)
@@ -123,6 +123,10 @@ class SignInService:
                 connection, at=now, user_id=principal.user.id, action="user.password", subject=user.email
             )
         return user
+
+    def check_new_password(self, email: str, password: str) -> str:
+        """The password as it is hashed, if it is good enough for this person; InvalidError if it is not."""
+        return check_password(password, email.strip(), self._settings.password_length)
 
     async def with_password(self, email: str, password: str, visitor: Visitor) -> SignedIn:
         """Sign in.

@@ -39,9 +39,10 @@ class ListUsersResponse(WireModel):
 
 
 class CreateUserRequest(WireModel):
-    """A person who may log in."""
+    """A person who may log in, and the password they sign in with, if they get one."""
 
     email: str
+    password: SecretStr | None = None
 
 
 class SetPasswordRequest(WireModel):

@@ -36,10 +36,16 @@ class AdminClient:
         """All users, by email."""
         return self._connection.ask(ListUsersResponse, "GET", f"{PREFIX}/users").items
 
-    def add_user(self, email: str) -> UserResponse:
-        """A person who may log in."""
+    def add_user(self, email: str, password: str | None = None) -> UserResponse:
+        """A person who may log in; with a password, or not at all."""
         body = CreateUserRequest(email=email).to_wire()
+        if password is not None:
+            body["password"] = password  # which the model keeps to itself
         return self._connection.ask(UserResponse, "POST", f"{PREFIX}/users", json=body)
+
+    def remove_user(self, organization_id: UUID, user_id: UUID) -> None:
+        """Take a person out: their memberships, logins and tokens end."""
+        self._connection.send("DELETE", f"/v1/organizations/{organization_id}/members/{user_id}")
 
     def set_password(self, email: str, password: str) -> None:
         """A person's password from now on."""

@@ -191,3 +191,14 @@ async def test_a_description_is_taken_away_by_null_and_kept_when_left_out(estate
         assert (await owner.get(url)).json()["name"] == "new"
         for name in ("", " ", "x" * 101, "tab\there", "escape\x1b[31m"):
             assert code(await owner.patch(url, json={"name": name})) == (400, "name")
+
+
+async def test_a_user_is_added_with_a_password_that_does_or_not_at_all(estate: Estate) -> None:
+    url = f"{API_PREFIX}/v1/admin/users"
+    async with estate.client(is_admin=True) as admin:
+        bad = await admin.post(url, json={"email": "cleo@example.org", "password": "short"})
+        assert code(bad) == (400, "password")
+        assert "cleo@example.org" not in bad.text + (await admin.get(url)).text
+        good = await admin.post(url, json={"email": "cleo@example.org", "password": "correct horse battery"})
+        assert (good.status_code, good.json()["email"]) == (201, "cleo@example.org")
+        assert "cleo@example.org" in (await admin.get(url)).text

@@ -398,6 +398,17 @@ async def test_an_email_is_taken_once_whatever_its_case(accounts: AccountService
         await accounts.add_user(admin, "ada@localhost")
 
 
+async def test_who_was_taken_out_may_be_added_again(
+    accounts: AccountService, admin: Principal, database: Database, clock: Clock
+) -> None:
+    added = await accounts.add_user(admin, "ada@example.org")
+    await MemberService(database, clock).expel(admin, added.id)
+    assert await accounts.add_user(admin, "ada@example.org") == added
+    with pytest.raises(ConflictError) as taken:
+        await accounts.add_user(admin, "ada@example.org")
+    assert "user password ada@example.org" in (taken.value.hint or "")
+
+
 async def test_root_becomes_a_user_at_first_sight_and_stays_the_same(accounts: AccountService) -> None:
     principals = await asyncio.gather(*(accounts.local_principal(ROOT) for _ in range(3)))
     assert {(each.user.email, each.user.local_uid, each.is_admin) for each in principals} == {

@@ -68,8 +68,14 @@ class AdminController(Controller):
     async def add_user(
         self, data: JSONBody[CreateUserRequest], services: Services, principal: Principal
     ) -> UserResponse:
-        """They may log in from now on."""
-        return render.user(await services.accounts.add_user(principal, data.email))
+        """They may log in from now on; who was taken out comes back. A password that will not do changes nothing."""
+        if data.password is None:
+            return render.user(await services.accounts.add_user(principal, data.email))
+        password = data.password.get_secret_value()
+        services.sign_in.check_new_password(data.email, password)
+        user = await services.accounts.add_user(principal, data.email)
+        await services.sign_in.set_password(principal, user.email, password)
+        return render.user(user)
 
     @put("/passwords", status_code=204, summary="Set a user's password")
     async def set_password(self, data: JSONBody[SetPasswordRequest], services: Services, principal: Principal) -> None:
