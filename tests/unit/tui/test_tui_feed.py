@@ -55,3 +55,17 @@ def test_a_stream_that_is_refused_once_is_told_once_and_asked_for_again(
     news = one.take()
     assert news == [away, refusal, Back()]
     assert connection.asked == 5
+
+
+def test_a_feed_that_is_closed_amid_its_look_ends_quietly_though_the_client_is_closed_too() -> None:
+    def look(_workspace_id: object) -> None:
+        one.close()
+        raise RuntimeError("Cannot send a request, as the client has been closed.")
+
+    connection = Broken([])
+    place = SimpleNamespace(
+        client=SimpleNamespace(connection=connection, workspace=look), workspace_id=uuid4(), console=None
+    )
+    one = Feed(cast(Place, place))
+    one._run()
+    assert one.take() == []
