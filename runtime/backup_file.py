@@ -20,7 +20,8 @@ from runtime.errors import InvalidError
 FORMAT = 1
 DATABASE = "runtime.db"
 DESCRIPTION = "backup.json"
-KEYS = ("keys/sealing.key", "keys/signing.key")
+SEALING_KEY = "keys/sealing.key"
+KEYS = (SEALING_KEY, "keys/signing.key")
 _DESCRIPTION_BYTES = 64 * 1024
 _KEY_BYTES = 64 * 1024
 _AT_ONCE_BYTES = 1024 * 1024
@@ -40,7 +41,7 @@ class Description(BaseModel):
     @property
     def has_keys(self) -> bool:
         """Whether what is sealed in it can be opened anywhere."""
-        return KEYS[0] in self.digests
+        return SEALING_KEY in self.digests
 
 
 def write_backup(into: IO[bytes], files: dict[str, Path], description: Description) -> None:

@@ -29,7 +29,7 @@ from runtime.restoring import require_whole
 from runtime.sandbox.probing import limits_check, machine_checks
 from runtime.settings import Settings
 from runtime.store.database import migrations
-from runtime.store.integrity import check_log_is_there, check_pages
+from runtime.store.integrity import check_log_is_there, check_pages, restore_command
 from runtime.wire.addresses import is_loopback, is_there
 
 _CHECK_SECONDS = 2.0
@@ -198,7 +198,7 @@ async def _database(path: Path, soundness: Soundness | None) -> list[Check]:
     except JobRuntimeError as error:
         return [fail(name, error.message, error.hint)]
     except aiosqlite.Error as error:
-        return [fail(name, f"it cannot be read: {error}", "dlt-runtime restore FILE")]
+        return [fail(name, f"it cannot be read: {error}", restore_command(path))]
     size = f"{path.stat().st_size / 1024**2:,.0f} MiB, schema {schema}"
     if is_whole or (soundness is not None and soundness.is_known):
         checks = [ok(name, f"sound, {size}")]

@@ -15,7 +15,7 @@ from pathlib import Path
 from runtime.backup_file import DATABASE, Description, read_backup
 from runtime.domain.model import Frozen
 from runtime.errors import InvalidError, UnavailableError, disk_error
-from runtime.state_lock import sole_user
+from runtime.state_lock import LOCK, sole_user
 from runtime.store.backup import check_copy
 from runtime.store.database import migrations
 
@@ -54,10 +54,13 @@ def take_back(state_dir: Path) -> None:
         UnavailableError: a daemon holds the state directory, or the disk does not take it.
         InvalidError: no restore was interrupted.
     """
+    nothing = InvalidError(f"no restore of `{state_dir}` was interrupted", code="backup", hint="see --state-dir")
+    if not (state_dir / MARKER).exists():
+        raise nothing  # before a directory of that name is made
     with sole_user(state_dir):
         try:
             if not _take_back(state_dir):
-                raise InvalidError(f"no restore of `{state_dir}` was interrupted", code="backup")
+                raise nothing
         except OSError as error:
             raise disk_error("the restore could not be taken back", error) from error
 
@@ -74,6 +77,8 @@ def restore(file: Path, state_dir: Path) -> tuple[Description, Path | None]:
         DamagedError: the database in it is not sound.
     """
     with ExitStack() as held:
+        if not state_dir.exists():
+            held.callback(_drop_if_empty, state_dir)
         held.enter_context(sole_user(state_dir))
         try:
             _take_back(state_dir)
@@ -95,6 +100,13 @@ def restore(file: Path, state_dir: Path) -> tuple[Description, Path | None]:
                 raise
         except OSError as error:
             raise disk_error("the backup could not be put in place", error) from error
+
+
+def _drop_if_empty(state_dir: Path) -> None:
+    """A state directory that was made for a restore which was refused, perhaps of a misspelt name, goes again."""
+    if [path.name for path in state_dir.glob("*")] == [LOCK]:
+        (state_dir / LOCK).unlink()
+        state_dir.rmdir()
 
 
 def _check(file: Path, database: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from runtime.errors import UnavailableError
 
+LOCK = "lock"
+
 
 @contextmanager
 def sole_user(state_dir: Path) -> Iterator[None]:
@@ -18,7 +20,7 @@ def sole_user(state_dir: Path) -> Iterator[None]:
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
+        lock = (state_dir / LOCK).open("w")
         if os.geteuid() == 0:  # a restore by root must leave the daemon its lock
             there = state_dir.stat()
             os.fchown(lock.fileno(), there.st_uid, there.st_gid)

@@ -21,6 +21,7 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Put a backup in the place of the present database, which is kept; stop the daemon first."""
+    from runtime.backup_file import SEALING_KEY
     from runtime.restoring import restore as put_back
     from runtime.restoring import take_back
     from runtime.settings import load_settings
@@ -47,5 +48,13 @@ def restore(
     output.message(f"restored the state of {output.time(description.created_at)} in `{settings.state_dir}`")
     if aside:
         output.message(f"what was there is in `{aside}`; remove it when you no longer need it")
-    if not description.has_keys:
+    if description.has_keys:
+        return
+    if (settings.state_dir / SEALING_KEY).exists():
         output.message("the keys were not in the backup: those of the state directory are used")
+    else:
+        output.warning(
+            f"the keys were not in the backup, and there is no `{settings.state_dir / SEALING_KEY}`: without the key "
+            "that sealed them configurations cannot be opened. Put it there before the daemon starts, or upload them "
+            "again with `dlt-runtime configuration sync`"
+        )

@@ -25,10 +25,6 @@ _INTERRUPT_SECONDS = 0.1
 _STEPS_BETWEEN_LOOKS = 10_000
 # https://www.sqlite.org/walformat.html#the_wal_index_file_format: numbers of the machine's own byte order.
 _INDEX_HEADER_BYTES, _WRITTEN_AT, _FOLDED_AT = 136, 16, 96
-RESTORE_HINT = (
-    "put a backup in its place with `dlt-runtime restore FILE`, which keeps this one; "
-    "without a backup, `sqlite3 runtime.db .recover` saves what can be read"
-)
 
 
 class DamagedError(StoreError):
@@ -104,7 +100,16 @@ def is_damage(error: Exception) -> bool:
 
 def damaged(path: Path, why: str) -> DamagedError:
     """The error for a file that is no sound database."""
-    return DamagedError(f"the database `{path}` is damaged: {why}", hint=RESTORE_HINT)
+    return DamagedError(
+        f"the database `{path}` is damaged: {why}",
+        hint=f"put a backup in its place with `{restore_command(path)}`, which keeps this one; "
+        f"without a backup, `sqlite3 {path} .recover` saves what can be read",
+    )
+
+
+def restore_command(path: Path) -> str:
+    """What puts a backup in the place of a database: the command line knows no daemon's state directory by itself."""
+    return f"dlt-runtime restore FILE --state-dir {path.absolute().parent}"
 
 
 def check_log_is_there(path: Path) -> None:
@@ -124,6 +129,6 @@ def check_log_is_there(path: Path) -> None:
     if written > folded:
         raise DamagedError(
             f"`{log}` is missing: the database was not closed, and what was written last is in that file",
-            hint="put the file back, or restore a backup with `dlt-runtime restore FILE`; "
+            hint=f"put the file back, or restore a backup with `{restore_command(path)}`; "
             f"to go on without what was lost, remove `{index}`",
         )

@@ -17,7 +17,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from runtime.backup_file import Description, digest_of, read_backup, write_backup
 from runtime.dispatch.backup import BackupService
 from runtime.dispatch.space import Space
@@ -365,8 +367,17 @@ def test_an_archive_is_not_believed(tmp_path: Path, names: list[str], error: typ
     state = tmp_path / "state"
     with pytest.raises(error):
         restore(file, state)
-    assert [path.name for path in state.iterdir()] == ["lock"]
+    assert not state.exists()
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_restore_that_is_refused_leaves_no_directory_of_a_misspelt_name(tmp_path: Path) -> None:
+    state = tmp_path / "sttae"
+    with pytest.raises(InvalidError, match="no backup"):
+        restore(Path("/etc/passwd"), state)
+    with pytest.raises(InvalidError, match="no restore"):
+        take_back(state)
+    assert not state.exists()
 
 
 async def test_a_backup_of_a_newer_version_is_refused(house: House, backups: BackupService, tmp_path: Path) -> None:
@@ -376,3 +387,17 @@ async def test_a_backup_of_a_newer_version_is_refused(house: House, backups: Bac
     file = await take(house, backups, tmp_path / "a.tar")
     with pytest.raises(InvalidError, match="schema 999"):
         restore(file, tmp_path / "state")
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+async def test_a_restore_without_keys_says_whether_there_are_others(
+    house: House, backups: BackupService, tmp_path: Path, has_key: bool
+) -> None:
+    file, state = await take(house, backups, tmp_path / "a.tar"), tmp_path / "state"
+    if has_key:
+        (state / "keys").mkdir(parents=True)
+        (state / "keys" / "sealing.key").write_bytes(KEY)
+    done = CliRunner().invoke(app, ["restore", str(file), "--state-dir", str(state)])
+    assert done.exit_code == 0, done.output
+    assert ("those of the state directory are used" in done.stderr) is has_key
+    assert (f"there is no `{state}/keys/sealing.key`" in done.stderr) is not has_key

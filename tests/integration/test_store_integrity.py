@@ -62,7 +62,7 @@ async def test_damage_is_noticed_at_the_start(tmp_path: Path, place: str) -> Non
     path.write_bytes(content)
     with pytest.raises(DamagedError, match="damaged") as caught:
         await Database.open(path)
-    assert "dlt-runtime restore FILE" in (caught.value.hint or "")
+    assert f"dlt-runtime restore FILE --state-dir {path.parent}" in (caught.value.hint or "")
     assert path.read_bytes() == content, "nothing is made worse"
 
 
