@@ -131,7 +131,10 @@ class WorkspacePython:
             return InvalidError(f"{failure['message']}{place}", code="manifest")
         hint = None
         if failure["missing_module"]:
-            hint = f"is `{failure['missing_module']}` installed in {self.name}? `uv sync` installs what is declared"
+            hint = (
+                f"is `{failure['missing_module']}` installed in {self.name}? "
+                "`uv sync --all-groups` installs what is declared"
+            )
         said = " ".join(failure["message"].split())  # some libraries write paragraphs
         return InvalidError(f"{failure['type']}: {said}{place}", code="workspace_module", hint=hint)
 

@@ -79,7 +79,7 @@ def test_modules_of_the_workspace_do_not_shadow_what_dlt_needs(stand_in: Path) -
         (
             "import pandaz",
             "ModuleNotFoundError: No module named 'pandaz' (in `bad.py`, line 1)",
-            "is `pandaz` installed in `.venv`? `uv sync` installs what is declared",
+            "is `pandaz` installed in `.venv`? `uv sync --all-groups` installs what is declared",
         ),
     ],
 )
