@@ -35,7 +35,11 @@ def launch(
     refresh: RefreshOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Sync, deploy and run one batch job; with `-f` its end becomes the exit status."""
+    """Sync, deploy and run one batch job; with `-f` its end becomes the exit status.
+
+    To learn what they declare, `__deployment__.py`, or the file, is imported on this machine, in the workspace's own
+    environment. So what a script does at its top level is done here first: keep it below `if __name__ == "__main__":`.
+    """
     start = _Start(*_job_and_file(job, file), refused_type="interactive", refresh=refresh)
     _launch(session_of(context), start, follow=follow, as_json=as_json)
 
