@@ -20,6 +20,7 @@ import aiosqlite
 import uv
 from cryptography import x509
 
+from runtime.dispatch.delivery import unknown_targets
 from runtime.dispatch.keys import MISSING_KEY_HINT, KeyService
 from runtime.dispatch.soundness import Soundness
 from runtime.domain.checks import Check, clock_check, disk_check, fail, inodes_check, ok, warn
@@ -67,6 +68,7 @@ async def examine(
         *database,
         *([await _configurations(keys)] if keys is not None else []),
         _listener(settings),
+        *([await asyncio.to_thread(_targets, settings)] if settings.notify.targets else []),
         *([_certificate(settings.tls.cert)] if settings.tls.cert else []),
     ]
 
@@ -241,6 +243,14 @@ def _listener(settings: Settings) -> Check:
         remedy = "take `insecure` out of `[tls]`, unless something in front encrypts"
         return warn("listener", f"{settings.listen} can be reached by others, without TLS", remedy)
     return ok("listener", f"{settings.listen}, with TLS")
+
+
+def _targets(settings: Settings) -> Check:
+    name = "targets of messages"
+    if unknown := unknown_targets(settings.notify):
+        tables = ", ".join(f"`[notify.targets.{target}]`" for target in unknown)
+        return fail(name, f"{tables}: the address is none that apprise knows", "see `url` there")
+    return ok(name, f"{len(settings.notify.targets)}; `dlt-runtime notify test NAME` sends a message")
 
 
 def _certificate(path: Path) -> Check:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from runtime.domain.notices import Notice
 from runtime.errors import UnavailableError
+from runtime.settings import NotifySettings
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes addresses with their secrets into the log
 
@@ -34,6 +35,22 @@ def send(url: str, notice: Notice) -> bool:
     if not courier.add(url):
         raise UnavailableError("its address is none that apprise knows", code="notify_url")
     return bool(courier.notify(title=notice.title, body=notice.body, body_format=apprise.NotifyFormat.TEXT))
+
+
+def is_known(url: str) -> bool:
+    """Whether apprise takes this for an address, so that messages may arrive there; blocks for a moment."""
+    try:
+        import apprise
+
+        return bool(apprise.Apprise().add(url))
+    except Exception:  # whatever a plugin of apprise's raises may hold the address
+        return False
+
+
+def unknown_targets(settings: NotifySettings) -> list[str]:
+    """Names of the targets whose address is none that apprise knows; blocks for a moment."""
+    targets = sorted(settings.targets.items())
+    return [name for name, target in targets if not is_known(target.url.get_secret_value())]
 
 
 class Attempt:

@@ -15,7 +15,7 @@ import structlog
 
 from runtime.dispatch.changes import PENDING_RUNS, Changes
 from runtime.dispatch.clock import Clock
-from runtime.dispatch.delivery import Attempt, Sender, send
+from runtime.dispatch.delivery import Attempt, Sender, send, unknown_targets
 from runtime.domain.notices import TROUBLED_SKIPS, Filters, Notice, Noticed, is_news, is_worth_telling, notice_of
 from runtime.domain.runs import Run
 from runtime.errors import DiskFullError, NotFoundError, StoreError, UnavailableError
@@ -82,7 +82,14 @@ class Notifier:
         self._queued = {name: asyncio.Event() for name in settings.targets}
 
     async def run(self) -> None:
-        """Take and deliver, for ever."""
+        """Take and deliver, for ever; first say which targets nothing can be delivered to."""
+        for name in await asyncio.to_thread(unknown_targets, self._settings):
+            log.warning(
+                "the address of a target is none that apprise knows: it hears of nothing",
+                action="notify.unknown",
+                target=name,
+                hint=f"see `[notify.targets.{name}] url`; `dlt-runtime notify test {name}` sends a message",
+            )
         while True:
             try:
                 await self._serve()
@@ -300,5 +307,6 @@ def _filters(target: NotifyTarget) -> Filters:
 
 
 def _scheme(target: NotifyTarget) -> str:
-    """The kind of address, which is no secret."""
-    return target.url.get_secret_value().partition("://")[0]
+    """The kind of address, which is no secret; what does not look like an address may be one."""
+    kind, is_address, _ = target.url.get_secret_value().partition("://")
+    return kind if is_address else "unknown"

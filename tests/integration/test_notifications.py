@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from runtime.dispatch import notifications
 from runtime.dispatch.delivery import send
 from runtime.dispatch.notifications import Notifier
+from runtime.doctor import _targets
 from runtime.domain.notices import Notice
 from runtime.errors import NotFoundError, UnavailableError
-from runtime.settings import NotifySettings
+from runtime.settings import NotifySettings, Settings
 from runtime.store import runs
 from runtime.store.runs import RunFilter
 from tests.factories import make_raw_definition
@@ -295,6 +297,29 @@ async def test_the_address_of_a_target_is_shown_to_nobody(house: House, letters:
     assert SECRET not in repr(NotifySettings.model_validate({"targets": {"ops": {"url": f"json://{SECRET}"}}}))
     with pytest.raises(NotFoundError):
         await one.test("nobody")
+
+
+async def test_what_is_no_address_is_shown_to_nobody_either(house: House, letters: Letters) -> None:
+    (shown,) = await notifier(house, letters, {"url": SECRET}).targets()
+    assert shown.kind == "unknown"
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise's own
+async def test_a_target_that_nothing_can_be_delivered_to_is_named_at_the_start_and_by_doctor(
+    house: House, letters: Letters
+) -> None:
+    made = NotifySettings.model_validate({"targets": {"good": {"url": "json://h"}, "bad": {"url": f"{SECRET}"}}})
+    one = Notifier(house.database, house.changes, made, BASE, house.clock, letters)
+    with structlog.testing.capture_logs() as logged:
+        running = asyncio.create_task(one.run())
+        await asyncio.to_thread(wait_for, lambda: logged, "the start tells of the target")
+        running.cancel()
+    (warning,) = logged
+    assert (warning["log_level"], warning["target"]) == ("warning", "bad")
+    settings = Settings.model_validate({"state_dir": house.folder, "socket": house.folder / "s", "notify": made})
+    check = _targets(settings)
+    assert (check.state, "`[notify.targets.bad]`" in check.message) == ("fail", True)
+    assert SECRET not in repr((warning, check))
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise's own
