@@ -71,10 +71,10 @@ class Feed:
                     self._trouble = kind
                     self._news.append(error)
                 self._closed.wait(REFUSED_SECONDS if is_refused else RETRY_SECONDS)
-            except RuntimeError:
+            except Exception:
+                # Whoever left has closed the client too, amid whatever was being read with it.
                 if not self._closed.is_set():
                     raise
-                # Whoever left has closed the client too, amid a look at everything.
 
     def _follow(self) -> None:
         """One stream, to its end; the first one begins with a look at everything."""

@@ -57,10 +57,13 @@ def test_a_stream_that_is_refused_once_is_told_once_and_asked_for_again(
     assert connection.asked == 5
 
 
-def test_a_feed_that_is_closed_amid_its_look_ends_quietly_though_the_client_is_closed_too() -> None:
+@pytest.mark.parametrize(
+    "found", [RuntimeError("Cannot send a request, as the client has been closed."), AttributeError("no such socket")]
+)
+def test_a_feed_that_is_closed_amid_its_look_ends_quietly_though_the_client_is_closed_too(found: Exception) -> None:
     def look(_workspace_id: object) -> None:
         one.close()
-        raise RuntimeError("Cannot send a request, as the client has been closed.")
+        raise found
 
     connection = Broken([])
     place = SimpleNamespace(
