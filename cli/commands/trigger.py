@@ -1,6 +1,6 @@
 """`trigger`: start jobs that are deployed already."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from cli.output.jobs import short_ref
 from cli.output.triggers import skip_reason
 from cli.selectors import is_selector
 from runtime.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from cli.session import Session
 
 _TITLES = ("Job", "Outcome", "Trigger", "Run", "Reason")
 
@@ -37,6 +40,8 @@ def trigger(
         refresh=refresh,
         dry_run=dry_run,
     )
+    if profile is not None:
+        _warn_of_profile(session, profile)
     triggered = session.client.trigger(session.workspace_id, request)
     if as_json:
         session.output.json([each.to_wire() for each in triggered])
@@ -71,3 +76,14 @@ def trigger(
     started = sum(each.status == "triggered" for each in triggered)
     verb = "would be triggered" if dry_run else "triggered"
     session.output.message(f"{started} {verb}, {len(triggered) - started} skipped")
+
+
+def _warn_of_profile(session: "Session", profile: str) -> None:
+    """Say when runs will find no settings of the profile (semantics J6), which may be a misspelt one."""
+    configuration = session.client.configuration(session.workspace_id)
+    present = [name.strip() for name in configuration.profiles.split(",")] if configuration else []
+    if profile not in present:
+        session.output.warning(
+            f"the configuration has no profile `{profile}`: "
+            "its runs get the settings of `config.toml` and `secrets.toml` only"
+        )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.scripted_daemon import AT, USER_ID, ScriptedDaemon, job, refusal, run_of, uuid
+from tests.scripted_daemon import AT, USER_ID, ScriptedDaemon, job, package, refusal, run_of, uuid
 from tests.unit.cli.conftest import Run
 
 REF = "jobs.shop.load"
@@ -54,6 +54,24 @@ def test_an_operation_that_is_misspelt_is_not_taken_for_a_job_without_a_word(sho
         "hint: did you mean `job load pause`?",
     ]
     assert "job list" in run("job", "load", "zzz").err
+
+
+@pytest.mark.parametrize(("profile", "warned"), [("prod", False), ("prdo", True)])
+def test_a_profile_without_settings_is_warned_of_when_jobs_are_triggered(
+    shop: ScriptedDaemon, run: Run, profile: str, warned: bool
+) -> None:
+    shop.answers("GET /configurations/latest", package("configuration"))
+    started = {
+        "job_ref": REF,
+        "script_id": uuid(10),
+        "trigger": f"manual:{REF}",
+        "matched_triggers": [],
+        "run_id": uuid(5),
+    }
+    shop.answers("POST /scripts/trigger", {"triggered": [started]}, status=201)
+    done = run("trigger", "load", "--profile", profile)
+    assert done.code == 0
+    assert (f"warning: the configuration has no profile `{profile}`" in done.err) is warned
 
 
 @pytest.mark.parametrize("words", ["load info", "info load", "shop.load info"])
