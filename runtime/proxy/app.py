@@ -31,6 +31,7 @@ from runtime.proxy.tunnel import NOT_ALLOWED, tunnel_of
 from runtime.proxy.upstream import AnswerError
 from runtime.proxy.watching import Watch
 from runtime.settings import Settings
+from runtime.wire.addresses import API_PREFIX, AUTH_PREFIX
 
 # Secrets of links and tickets cannot be guessed (122 random bits and more); who tries all the same is soon told so and
 # no more. What is right is never refused: whoever shares an address with a guesser comes in.
@@ -93,7 +94,7 @@ class AppsProxy:
         app = await self._find(scope, send, asked) if asked is not None else None
         if asked is None or app is None:
             if asked is None or asked.secret is None:
-                await notice(scope, send, 404, "not_found", "There is nothing here", "There is no app at this address.")
+                await notice(scope, send, 404, "not_found", "There is nothing here", _nothing_at(raw_path_of(scope)))
             return
         if asked.is_bare or (domain and asked.prefix.startswith("/apps/")):
             await self._canonical(scope, send, asked, app)
@@ -266,6 +267,13 @@ class AppsProxy:
         connections = Connections(backend.connect)
         self._connections[app.job_id] = (backend.run_id, connections)
         return connections
+
+
+def _nothing_at(raw_path: bytes) -> str:
+    """What to say where no app is; whoever asks for the API has taken this listener's port for that one's."""
+    if raw_path.startswith((API_PREFIX.encode(), AUTH_PREFIX.encode())):
+        return "Only apps are here: the API has another port (`listen` in the settings)."
+    return "There is no app at this address."
 
 
 def _network(scope: Scope) -> str:

@@ -50,6 +50,17 @@ async def test_path_and_query_reach_the_app_as_they_came(tmp_path: Path) -> None
 
 
 @on_uvloop
+async def test_whoever_takes_the_apps_port_for_the_apis_is_told_so(tmp_path: Path) -> None:
+    async with plain_app(OK) as app, proxied(app.port, tmp_path) as proxy, client(proxy) as http:
+        said = [
+            (await http.get(f"http://127.0.0.1:{proxy.port}{path}")).json()["detail"]
+            for path in ("/api/api/v1/me", "/x")
+        ]
+    assert "the API has another port" in said[0]
+    assert said[1] == "There is no app at this address."
+
+
+@on_uvloop
 async def test_an_encoded_way_up_stays_with_its_app(tmp_path: Path) -> None:
     async with plain_app(OK) as app, proxied(app.port, tmp_path) as proxy, client(proxy) as http:
         outside = await http.get(f"http://127.0.0.1:{proxy.port}/apps/{SLUG}%2f..%2fother/")
