@@ -154,7 +154,8 @@ def workspace_python(root: Path) -> WorkspacePython:
     if active and _has_dlt(candidate := WorkspacePython(root, (f"{active}/bin/python",), f"`{active}`")):
         return candidate
     if (root / "pyproject.toml").exists():
-        command = (find_uv(), "run", "--quiet", "--project", str(root), "python")
+        # Every job's module is imported, whichever dependency group it runs on.
+        command = (find_uv(), "run", "--quiet", "--all-groups", "--project", str(root), "python")
         return WorkspacePython(root, command, "the environment of `uv run`")
     system = shutil.which("python3")
     if system and _has_dlt(candidate := WorkspacePython(root, (system,), f"`{system}`")):

@@ -172,7 +172,15 @@ def test_the_workspaces_venv_comes_before_uv_and_uv_before_the_system(
     assert workspace_python(workspace).command == (f"{workspace}/bin/python3",)
     (workspace / "pyproject.toml").touch()
     uv = workspace_python(workspace)
-    assert uv.command == (f"{workspace}/bin/uv", "run", "--quiet", "--project", str(workspace), "python")
+    assert uv.command == (
+        f"{workspace}/bin/uv",
+        "run",
+        "--quiet",
+        "--all-groups",
+        "--project",
+        str(workspace),
+        "python",
+    )
     active = workspace / "active"
     (active / "bin").mkdir(parents=True)
     (active / "bin/python").symlink_to(workspace / "bin/python3")
