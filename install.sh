@@ -28,7 +28,6 @@ readonly PREFIX=/opt/dlt-runtime STATE=/var/lib/dlt-runtime SETTINGS=/etc/dlt-ru
 readonly UNIT=/etc/systemd/system/dlt-runtime.service COMMAND=/usr/local/bin/dlt-runtime
 readonly LINKS_UNIT=/etc/systemd/system/dlt-runtime-links.socket
 readonly APPARMOR_PROFILE=/etc/apparmor.d/dlt-runtime-bwrap
-readonly TEST_FILES=/var/tmp/tests-of- # and who runs them
 CLONE=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 readonly CLONE
 if ((EUID == 0)); then
@@ -396,7 +395,6 @@ uninstall() { # [--purge]
   rm -rf -- "$STATE" "$SETTINGS" "$CACHE"
   note "$STATE" "$SETTINGS" "$CACHE"
   local user
-  rm -rf -- "$TEST_FILES$TEST_USER"
   for user in "$SERVICE_USER" "$TEST_USER"; do
     if id -u -- "$user" >/dev/null 2>&1; then
       if userdel -- "$user"; then note "user $user"; else note "kept: user $user"; fi
@@ -578,11 +576,10 @@ run_tests() {
 
   # On a disk, as /tmp often is not: what is written to memory cannot be counted. Short, for the paths of sockets. What
   # tests leave may lack permissions.
-  local files=$TEST_FILES$user
-  "${AS[@]}" mkdir -m 0700 -- "$files" 2>/dev/null || "${AS[@]}" test -O "$files" -a ! -L "$files" ||
-    die "\`$files\` is somebody else's"
+  local files=$home/t
+  "${AS[@]}" mkdir -p -- "$files"
   "${AS[@]}" chmod -R u+rwX -- "$files"
-  "${AS[@]}" rm -rf -- "$files/t"
+  "${AS[@]}" rm -rf -- "$files"
 
   say "Copying the clone to $home/clone, where $user can read it"
   rm -rf -- "$home/clone"
@@ -606,7 +603,7 @@ run_tests() {
   check ruff check .
   check mypy
   check lint-imports
-  check pytest -n 2 --dist loadgroup "--basetemp=$files/t" "$@"
+  check pytest -n 2 --dist loadgroup "--basetemp=$files" "$@"
   if ((${#failed[@]} > 0)); then
     die "failed: $(IFS=,; echo "${failed[*]}")"
   fi

@@ -173,11 +173,12 @@ class AppLife:
 
         while (left := (until - self._clock()).total_seconds()) > 0:
             try:
-                is_answered, problem = await self._answer(door, backend.base_path, left)
+                is_answered, found = await self._answer(door, backend.base_path, left)
             except UnavailableError as error:  # there is no way to the port, whoever listens there
                 return error.message
-            if is_answered and problem is None:
+            if is_answered and found is None:
                 return None
+            problem = found or problem  # the last question may find no time for its answer
             is_telling = problem is not None or self._listening(process) - {port}
             if hint_at is not None and hint_at < self._clock() and is_telling:
                 note(f"{reason()}; waiting for it")

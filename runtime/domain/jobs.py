@@ -26,7 +26,7 @@ MANIFEST_ENGINES = (1, 2)
 DEFAULT_TIMEOUT_SECONDS = 120 * 60.0
 """For batch jobs that declare none (semantics S2)."""
 DEFAULT_GRACE_SECONDS = 30.0
-MOST_DEFINITION_BYTES = 64 * 1024
+MOST_DEFINITION_BYTES = 128 * 1024
 """As JSON; a list of jobs holds them all."""
 _LEAP_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
 

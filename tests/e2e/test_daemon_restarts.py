@@ -30,7 +30,7 @@ LAST_REQUESTS_SECONDS = 3
 """What a stopping daemon gives to requests that do not end."""
 LESS_THAN_THE_GRACE = 20
 """Seconds; a job asked to stop and not deaf ends at once, one that was never asked only when its 30 s are over."""
-MORE_THAN_A_PIPE = "x" * 300_000
+MORE_THAN_A_PIPE = "x" * 100_000
 """An order this long cannot be handed over before the launcher reads, that is, has imported dlt."""
 
 

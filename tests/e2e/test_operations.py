@@ -76,8 +76,9 @@ def test_the_doctor_looks_with_and_without_a_daemon(daemon: DaemonProcess, cli: 
     checks = {check["name"]: check for check in json.loads(without.out)["checks"]}
     assert checks["keys"]["state"] == "fail"
     assert checks["keys"]["remedy"].startswith("chmod 600 ")
-    # What only a daemon has: its limits and its socket.
-    assert {check["name"] for check in with_daemon["checks"]} - checks.keys() == {"limits of jobs", "socket"}
+    # What only a daemon has: its limits, its socket, its keys in hand, and what it was told of whom to tell.
+    only = {"limits of jobs", "socket", "sealed configurations", "targets of messages"}
+    assert {check["name"] for check in with_daemon["checks"]} - checks.keys() == only
     assert "chmod 600" in cli("doctor", *state).out
 
 

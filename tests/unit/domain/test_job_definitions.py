@@ -140,7 +140,7 @@ def test_the_default_trigger_is_computed_where_the_manifest_has_none() -> None:
         ({"triggers": ["http:"]}, "batch"),
         ({"triggers": ["every:5s"]}, "one minute"),
         ({"triggers": [f"schedule:0{',0' * 300} * * * *"]}, "500 characters"),
-        ({"description": "x" * 70_000}, "64 KiB"),
+        ({"description": "x" * 140_000}, "128 KiB"),
         ({"execute": {"concurrency": 0}}, "at least 1"),
         ({"require": {"timezone": "Mars/Olympus"}}, "time zone"),
         ({"require": {"timezone": "../../etc/passwd"}}, "time zone"),
