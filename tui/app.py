@@ -1,5 +1,6 @@
 """The terminal interface: the screens, the feed that keeps them current, and what all of them share."""
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -27,6 +28,8 @@ from tui.screens.page import Page
 from tui.widgets.top_bar import TopBar
 
 DRAIN_SECONDS = 0.1
+_RARELY = (10_000, 10, 50)
+"""How often garbage is looked for, as `gc.set_threshold` has it: memory is at hand, and keys are not to wait."""
 DARK, LIGHT = "textual-dark", "textual-light"
 SCREENS = {
     "overview": ("tui.screens.overview", "OverviewScreen"),
@@ -83,11 +86,15 @@ class RuntimeTui(App[None]):
     def on_mount(self) -> None:
         """Begin to follow the workspace."""
         self.feed.start()
+        self._looks_for_garbage = gc.get_threshold()
+        gc.set_threshold(*_RARELY)
         self.set_interval(DRAIN_SECONDS, self._drain)
 
     def on_unmount(self) -> None:
         """Stop following."""
         self.feed.close()
+        gc.set_threshold(*self._looks_for_garbage)
+        gc.unfreeze()
 
     # --- what is current
 
@@ -102,8 +109,10 @@ class RuntimeTui(App[None]):
             elif isinstance(one, Snapshot):
                 changes.clear()
                 self._tell(self.estate.take(one))
+                self.call_after_refresh(self._set_aside)
             elif isinstance(one, Histories):
                 self._tell(self.estate.take_histories(one))
+                self.call_after_refresh(self._set_aside)
             elif isinstance(one, Back):
                 self.trouble = ""
                 self.notify("the daemon answers again")
@@ -113,6 +122,14 @@ class RuntimeTui(App[None]):
                 self._show_error(one)
         if changes:
             self._tell(self.estate.apply(changes))
+
+    def _set_aside(self) -> None:
+        """Let the search for garbage pass by what has been loaded, which stays.
+
+        Of a large workspace it would take a tenth of a second each time, while keys wait.
+        """
+        gc.collect()
+        gc.freeze()
 
     def _tell(self, changed: Changed) -> None:
         for bar in self.screen.query(TopBar):
@@ -124,6 +141,7 @@ class RuntimeTui(App[None]):
     def look_at(self, workspace_id: UUID) -> None:
         """Change to another workspace of the daemon; what screens have of the one before goes with them."""
         self.feed.close()
+        gc.unfreeze()
         self.place = Place(self.place.client, workspace_id, self.place.now)
         self.estate = Estate()
         self.trouble = ""

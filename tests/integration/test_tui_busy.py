@@ -1,6 +1,7 @@
 """A workspace in which so much runs that nothing but one job is among the newest runs: the others are seen all the
 same."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -56,6 +57,17 @@ async def test_the_overview_says_where_more_has_failed_than_it_lists(
     async with sitting_at(tui_for(served), size=(140, 40)) as person:
         await person.reads("Failed, the newest")
         assert names(person, "failures") == ["broken 2"]
+
+
+async def test_the_search_for_garbage_passes_by_what_is_loaded_until_the_interface_is_left(
+    served: ServedEstate,
+) -> None:
+    """In a large workspace keys would wait for it."""
+    before = gc.get_threshold()
+    async with sitting_at(tui_for(served)) as person:
+        await person.until(gc.get_freeze_count, "what is loaded is set aside")
+        assert gc.get_threshold() > before
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, before)
 
 
 async def test_a_daily_job_shows_its_last_runs_however_much_others_have_run(served: ServedEstate) -> None:
