@@ -16,7 +16,7 @@ def daemon(
 ) -> None:
     """Run the daemon in the foreground until SIGTERM or Ctrl-C; running jobs go on without it."""
     from runtime.daemon import run_daemon
-    from runtime.settings import load_settings
+    from runtime.settings_reading import load_settings
 
     settings = load_settings(
         config,

@@ -4,7 +4,7 @@ import sys
 
 from runtime.daemon import run_daemon
 from runtime.errors import JobRuntimeError
-from runtime.settings import load_settings
+from runtime.settings_reading import load_settings
 
 
 def main() -> int:

@@ -64,7 +64,7 @@ def _examine(session: Session, config: Path | None, state_dir: Path | None) -> "
 
 
 def _settings(config: Path | None, state_dir: Path | None) -> "Settings":
-    from runtime.settings import load_settings
+    from runtime.settings_reading import load_settings
 
     return load_settings(config, state_dir=state_dir.absolute() if state_dir else None)
 

@@ -24,7 +24,7 @@ def restore(
     from runtime.backup_file import SEALING_KEY
     from runtime.restoring import restore as put_back
     from runtime.restoring import take_back
-    from runtime.settings import load_settings
+    from runtime.settings_reading import load_settings
 
     if (file is None) != takes_back:
         raise typer.BadParameter("give either FILE or `--take-back`")

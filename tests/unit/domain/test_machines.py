@@ -14,7 +14,7 @@ from runtime.domain.machines import (
 from runtime.domain.reconcile import reconcile
 from runtime.domain.runs import judge_end
 from runtime.errors import InvalidError
-from runtime.settings import load_settings
+from runtime.settings_reading import load_settings
 from tests.factories import make_definition
 
 MIB = 1024**2

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from runtime.errors import InvalidError
-from runtime.settings import Settings, TlsSettings, load_settings
+from runtime.settings import Settings, TlsSettings
+from runtime.settings_reading import load_settings
 from runtime.tls.choosing import choose_certificate
 from runtime.wire.addresses import is_loopback
 
