@@ -34,7 +34,14 @@ from runtime.runner.launch import (
 from runtime.runner.status import parse_child_pid, read_exit_code
 from runtime.sandbox.cgroups import ControlGroups, GroupUsage
 from runtime.sandbox.confinement import LimitsInForce, inside, limits_in_force
-from runtime.sandbox.detached import end_with_children, reap, spawn_detached, wait_readable, wait_writable
+from runtime.sandbox.detached import (
+    end_with_children,
+    reap,
+    spawn_detached,
+    unbreakable_pipe,
+    wait_readable,
+    wait_writable,
+)
 from runtime.sandbox.identity import (
     ProcessIdentity,
     boot_id,
@@ -256,7 +263,7 @@ class Runner:
         """Start bubblewrap with stdin, output and status; all else of ours stays here."""
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             stdin, order_fd = os.pipe()
-            info_fd, info = os.pipe()
+            info_fd, info = unbreakable_pipe()
             # New files: an unreleased sandbox of a daemon that has just died may still write into the old ones.
             self.forget(launch.run_id)
             output = os.open(self.log_file(launch.run_id), _APPEND, 0o600)

@@ -53,6 +53,24 @@ def spawn_detached(
     return process.pid
 
 
+def unbreakable_pipe() -> tuple[int, int]:
+    """A pipe whose writer never finds it broken, since it reads from it as well; close both.
+
+    bubblewrap that could not say who its child is would leave it: the child waits for a word of its parent, for good.
+
+    Returns:
+        The reader's end and the writer's.
+    """
+    reader, writer = os.pipe()
+    try:
+        return reader, os.open(f"/proc/self/fd/{writer}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+
+
 def reap(pid: int) -> None:
     """Take the exit status of a process from `spawn_detached` that has ended, so that no zombie stays.
 
@@ -89,8 +107,10 @@ async def end_with_children(pid: int) -> None:
     parent = identify(pid)
     if parent is not None:
         send_signal(parent, signal.SIGSTOP)  # so that no child comes to be behind our back
-        children = [child for each in children_of(pid) if (child := identify(each)) is not None]
-        for process in (parent, *children):
+        family = [parent, *(child for each in children_of(pid) if (child := identify(each)) is not None)]
+        for process in family:  # all before any is waited for: a daemon that died meanwhile would leave one stopped
+            send_signal(process, signal.SIGKILL)
+        for process in family:
             await kill_and_wait(process)
     reap(pid)
 

@@ -1,20 +1,22 @@
 """Runs from prepare to their end, with dlt's launchers in a real virtualenv."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from runtime.errors import UnavailableError
-from runtime.runner.launch import UNRELEASED_EXIT_CODE, LiveProcess
+from runtime.runner.launch import UNRELEASED_EXIT_CODE, Launch, LiveProcess
 from runtime.sandbox.detached import kill_and_wait
 from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, parent_of
 from runtime.sandbox.tools import SandboxTools
 from tests.job_machine import JobMachine
+from tests.processes import wait_for
 
 pytest_plugins = ("tests.job_fixtures",)
 
@@ -275,13 +277,21 @@ with pipeline.sql_client() as client:
 
 DAEMON = """
 import asyncio, json, os, pathlib, signal, sys, uuid
+from runtime.runner import runner
 from runtime.runner.launch import Launch
+from runtime.sandbox.tools import SandboxTools
 from tests.job_machine import JobMachine
 
 async def main():
     state, venv, workspace_id, launch, release = sys.argv[1:]
     machine = JobMachine.on(pathlib.Path(state), pathlib.Path(venv), uuid.UUID(workspace_id))
     launch = Launch.model_validate_json(launch)
+    if release == "early":
+        slow = pathlib.Path(state) / "slow-bwrap"
+        slow.write_text('#!/bin/sh\\nsleep 0.5\\nexec bwrap "$@"\\n')
+        slow.chmod(0o755)
+        runner.find_tools = lambda: SandboxTools(bwrap=str(slow))
+        runner._init_of = lambda spawned: os.kill(os.getpid(), signal.SIGKILL)
     prepared = await machine.runner.prepare(launch)
     print(prepared.live.model_dump_json(), flush=True)
     if release == "release":
@@ -296,16 +306,22 @@ async def killed_daemon(machine: JobMachine, script: str, *, release: bool) -> L
     """A daemon that starts a run, releases it or not, and is killed at once."""
     launch = machine.launch({"job.py": script})
     make_gate(launch.working_copy)
+    said = await daemon_killed(machine, launch, "release" if release else "keep")
+    return LiveProcess.model_validate_json(next(line for line in said.splitlines() if line.startswith(b"{")))
+
+
+async def daemon_killed(machine: JobMachine, launch: Launch, when: str) -> bytes:
+    """What a daemon has said that was killed after it had released a run, before that, or before it knew its init."""
     daemon = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", DAEMON, str(machine.state), str(machine.venv), str(machine.workspace_id)),
-        *(launch.model_dump_json(), "release" if release else "keep"),
+        *(launch.model_dump_json(), when),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
     assert daemon.stdout is not None
-    said = (await daemon.stdout.read()).splitlines()
+    said = await daemon.stdout.read()
     assert await daemon.wait() == -signal.SIGKILL
-    return LiveProcess.model_validate_json(next(line for line in said if line.startswith(b"{")))
+    return said
 
 
 async def test_a_released_run_outlives_a_killed_daemon_and_is_adopted(machine: JobMachine) -> None:
@@ -323,6 +339,25 @@ async def test_an_unreleased_run_ends_with_its_daemon_and_says_so(machine: JobMa
     machine.runner.adopt(live)
     assert await machine.runner.wait(live) == UNRELEASED_EXIT_CODE
     assert machine.log(live.run_id) == ""
+
+
+async def test_a_sandbox_ends_whose_daemon_died_before_bubblewrap_could_tell_it_of_the_init(
+    machine: JobMachine,
+) -> None:
+    """Design decision 5; bubblewrap's child waits for a word of its parent, which dies where a pipe is broken."""
+    launch = machine.launch({"job.py": GATE})
+    await daemon_killed(machine, launch, "early")
+    await asyncio.to_thread(wait_for, lambda: not processes_of(launch.run_id), "nothing of the run is left", 15)
+
+
+def processes_of(run_id: UUID) -> list[str]:
+    """The names of all processes in whose words a run's id stands."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(run_id).encode() in (directory / "cmdline").read_bytes():
+                found.append((directory / "comm").read_text().strip())
+    return found
 
 
 async def test_an_unreleased_sandbox_that_ends_late_does_not_report_for_the_run_prepared_after_it(
