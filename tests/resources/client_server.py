@@ -2,15 +2,23 @@
 
 Each message on the socket (whose descriptor is the only argument) is a JSON list, the words after `dlt`, with the three
 standard descriptors of the command; the answers are its process and, in time, its exit status, each a line. Nothing of
-the client is changed: the child calls what its console script calls.
+the client is changed: the child calls what its console script calls. Imported is also what each command would.
 """
 
+import gc
 import json
 import os
 import socket
 import sys
 
-import dlt_runtime._runtime_command  # noqa: F401
+import cron_descriptor  # noqa: F401
+import dlt._workspace.cli.commands
+import dlt._workspace.mcp  # noqa: F401
+import dlt_runtime._runtime_command
+import dlt_runtime.commands  # noqa: F401
+import fastmcp.server  # noqa: F401
+import httpcore  # noqa: F401
+import marimo  # noqa: F401
 from dlt._workspace.cli._dlt import _main
 
 
@@ -42,4 +50,5 @@ def become(argv: list[str], descriptors: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # a child's search for garbage, the last one above all, would copy everything
     serve(socket.socket(fileno=int(sys.argv[1])))
