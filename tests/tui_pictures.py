@@ -122,19 +122,20 @@ def tui_of(served: ServedEstate, screen: str, *, is_light: bool = False) -> Runt
 
 
 async def walk_to(person: Person, screen: str) -> None:
-    """Go to a screen; nothing is being asked any more, and what was answered is drawn."""
+    """Go to a screen, and `settle`."""
     await person.until(lambda: person.app.estate.is_loaded, "the workspace is loaded")
     for key in KEYS[screen]:
         await person.press(key)
-        await _settle(person)
+        await settle(person)
     if screen == "tell":  # what is told once is another every time
         person.app.push_screen(Tell("The token; it is not shown again", "a-token-that-somebody-has-to-copy"))
     await person.reads(READS[screen])
     person.app.clear_notifications()  # whether one is still there is a matter of how fast the machine is
-    await _settle(person)
+    await settle(person)
 
 
-async def _settle(person: Person) -> None:
+async def settle(person: Person) -> None:
+    """Wait until nothing is being asked any more, and what was answered is drawn."""
     await person.until(lambda: not any(worker.is_running for worker in person.app.workers), "all is answered")
     await person.pilot.pause()
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from rich.cells import cell_len
-
 from cli.output import times
 from cli.output.console import STATUS_STYLES
 from cli.output.jobs import short_ref
@@ -158,14 +156,3 @@ def machine_parts(machine: MachineResponse) -> list[str]:
     if machine.disk_is_short:
         parts.append("too little disk: new work is refused")
     return parts
-
-
-def in_lines(parts: Iterable[str], width: int) -> str:
-    """Parts beside each other, on as many lines as they need; none is broken."""
-    lines: list[str] = []
-    for part in parts:
-        if lines and cell_len(lines[-1]) + 3 + cell_len(part) <= width:
-            lines[-1] += f"   {part}"
-        else:
-            lines.append(part)
-    return "\n".join(lines)

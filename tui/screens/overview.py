@@ -6,7 +6,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
-from textual.widgets import Static
 
 from cli.output.jobs import short_ref
 from cli.output.text import clean
@@ -18,9 +17,9 @@ from tui.estate import Changed
 from tui.screens.page import Page, or_none
 from tui.widgets.hour_bars import HourBars
 from tui.widgets.listing import Column, Listing
+from tui.widgets.parts import Parts
 from tui.wording import (
     duration_text,
-    in_lines,
     machine_parts,
     reason_text,
     run_title,
@@ -70,8 +69,8 @@ class OverviewScreen(Page):
             Column("Started", lambda run: self.brief(run.time_started or run.date_added), 14, spare=1),
             Column("Took", lambda run: duration_text(run, self.now), 11, spare=2),
         ]
-        yield Static(id="counts", classes="note", markup=False)
-        yield Static(id="machine", classes="note", markup=False)
+        yield Parts(id="counts")
+        yield Parts(id="machine")
         yield HourBars(id="chart")
         with Horizontal(classes="row"):
             yield Listing(now, lambda run: run.id, empty="nothing runs", id="now")
@@ -90,7 +89,7 @@ class OverviewScreen(Page):
         """Show everything anew; it is little."""
         estate = self.estate
         if not estate.is_loaded:
-            self.query_one("#counts", Static).update("loading ...")
+            self.query_one("#counts", Parts).show(["loading ..."])
             return
         if changed.everything or changed.runs:
             self.query_one("#now", Listing).show(estate.active)
@@ -102,12 +101,6 @@ class OverviewScreen(Page):
         self._wants_counts = True
         if changed.everything:
             self._count()
-            self._look_at_machine()
-
-    def on_resize(self) -> None:
-        """Lines of another length."""
-        if self.estate.is_loaded:
-            self._show_counts()
             self._look_at_machine()
 
     def tick(self) -> None:
@@ -135,9 +128,7 @@ class OverviewScreen(Page):
             "archived",
         )
         parts = [f"{state_text(state).strip()} {counted[state]}" for state in order if counted.get(state)]
-        self.query_one("#counts", Static).update(
-            in_lines([f"{sum(counted.values())} jobs", *parts], self.size.width - 2)
-        )
+        self.query_one("#counts", Parts).show([f"{sum(counted.values())} jobs", *parts])
 
     def _count(self) -> None:
         if not self._wants_counts or not self.is_current:
@@ -157,9 +148,7 @@ class OverviewScreen(Page):
             self.fetch(lambda: or_none(lambda: ask_machine(connection)), self._show_machine, group="machine")
 
     def _show_machine(self, machine: MachineResponse | None) -> None:
-        self.query_one("#machine", Static).update(
-            in_lines(machine_parts(machine), self.size.width - 2) if machine else ""
-        )
+        self.query_one("#machine", Parts).show(machine_parts(machine) if machine else ())
 
     def on_listing_chosen(self, event: Listing.Chosen) -> None:
         """Look at a run or a job."""

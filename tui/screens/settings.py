@@ -7,7 +7,7 @@ from uuid import UUID
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Static, TabbedContent, TabPane
+from textual.widgets import TabbedContent, TabPane
 
 from cli.output.jobs import short_ref
 from cli.output.text import clean
@@ -28,7 +28,8 @@ from tui.screens.page import Page, or_none
 from tui.screens.prompts import Ask, Choose, Confirm, Tell
 from tui.widgets.facts import Facts
 from tui.widgets.listing import Column, Listing
-from tui.wording import in_lines, machine_parts
+from tui.widgets.parts import Parts
+from tui.wording import machine_parts
 
 TABS = ("workspaces", "members", "tokens", "hooks", "notify", "machine", "health", "about")
 TOKEN_DAYS = 90
@@ -106,7 +107,7 @@ class SettingsScreen(Page):
             with TabPane("Notified", id="notify"):
                 yield Listing(targets, lambda one: one.name, empty="nobody is told of anything", id="notify-list")
             with TabPane("Machine", id="machine"):
-                yield Static(id="machine-note", classes="note", markup=False)
+                yield Parts(id="machine-note")
                 yield Listing(sizes, lambda one: one.name, empty="no machine sizes", id="machine-list")
             with TabPane("Health", id="health"):
                 yield Listing(checks, lambda one: one.name, empty="nothing was looked at", id="health-list")
@@ -172,9 +173,8 @@ class SettingsScreen(Page):
 
     def _show_machine(self, machine: MachineResponse | None) -> None:
         if machine is not None:
-            parts = [*machine_parts(machine), f"{machine.processors} processors"]
-            note = in_lines(parts, self.size.width - 2)
-            self.query_one("#machine-note", Static).update(note)
+            note = [*machine_parts(machine), f"{machine.processors} processors"]
+            self.query_one("#machine-note", Parts).show(note)
         self.query_one("#machine-list", Listing).show(machine.sizes if machine else ())
 
     def _take_status(self, status: StatusResponse | None) -> None:
