@@ -9,6 +9,7 @@ free are given back to the disk in small steps (`auto_vacuum=INCREMENTAL`), neve
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
@@ -32,6 +33,7 @@ _PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
 )
 _BUSY_SECONDS = 10.0
+_LEAST_BUSY_SECONDS = 0.005
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -82,11 +84,18 @@ class Database:
     """The open database. Make it with `Database.open`."""
 
     def __init__(
-        self, path: Path, writer: aiosqlite.Connection, readers: list[aiosqlite.Connection], *, is_checked: bool
+        self,
+        path: Path,
+        writer: aiosqlite.Connection,
+        readers: list[aiosqlite.Connection],
+        *,
+        busy_seconds: float = _BUSY_SECONDS,
+        is_checked: bool,
     ) -> None:
         self.path = path
         self.is_checked = is_checked
         self._writer = writer
+        self._busy_seconds = self._patience = busy_seconds
         self._write_lock = asyncio.Lock()
         self._all_readers = readers
         self._idle_readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
@@ -123,7 +132,7 @@ class Database:
         except StoreError:
             await _close_all(opened)
             raise
-        return cls(path, opened[0], opened[1:], is_checked=is_checked)
+        return cls(path, opened[0], opened[1:], busy_seconds=busy_seconds, is_checked=is_checked)
 
     async def close(self) -> None:
         """Finish the write under way, fold the write-ahead log into the file, close every connection."""
@@ -143,9 +152,11 @@ class Database:
             StoreBusyError: it did not go through just now; the same may at another time.
             StoreError: SQLite refused a statement, or the commit.
         """
+        asked = time.monotonic()
         async with self._write_lock:
             with _translated("written"):
                 try:
+                    await self._wait_for_others(asked)
                     await self._writer.execute("BEGIN IMMEDIATE")
                     yield Connection(self._writer)
                     await asyncio.shield(self._writer.commit())
@@ -154,6 +165,19 @@ class Database:
                     # under way ends before it, a commit that succeeded leaves it nothing to do.
                     await asyncio.shield(self._writer.rollback())
                     raise
+
+    async def _wait_for_others(self, asked: float) -> None:
+        """Let the next transaction wait for other programs for what is left of its time since it was asked for.
+
+        Those that queue up behind a database that is held then give up after that time, not one after the other.
+        """
+        waited = time.monotonic() - asked
+        patience = max(self._busy_seconds - waited, _LEAST_BUSY_SECONDS)
+        if waited < self._busy_seconds / 10:  # most do not queue: they need no way more to the thread
+            patience = self._busy_seconds
+        if patience != self._patience:
+            await _set_patience(self._writer, patience)
+            self._patience = patience
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -219,11 +243,15 @@ async def _connect(path: Path, busy_seconds: float) -> aiosqlite.Connection:
         connection.row_factory = sqlite3.Row
         for pragma in (_FIRST_PRAGMA, *_PRAGMAS) if path.stat().st_size == 0 else _PRAGMAS:
             await connection.execute(pragma)
-        await connection.execute(f"PRAGMA busy_timeout = {round(busy_seconds * 1000)}")
+        await _set_patience(connection, busy_seconds)
     except BaseException:
         await connection.close()  # its thread would outlive everything
         raise
     return connection
+
+
+async def _set_patience(connection: aiosqlite.Connection, seconds: float) -> None:
+    await connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
 async def _migrate(writer: aiosqlite.Connection, path: Path) -> None:

@@ -52,6 +52,21 @@ async def test_a_write_that_another_program_keeps_waiting_may_be_tried_again(imp
         await connection.execute("UPDATE log_totals SET lines = lines")
 
 
+async def test_writes_that_queue_up_behind_a_held_database_give_up_together(impatient: Database) -> None:
+    """A request is answered after the time that one write waits, however many wait with it."""
+    many = 100
+
+    async def write() -> None:
+        async with impatient.transaction():
+            pass
+
+    with held(impatient):
+        async with asyncio.timeout(BUSY_SECONDS * many / 2):
+            failures = await asyncio.gather(*(write() for _ in range(many)), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [StoreBusyError] * many
+    await write()
+
+
 @pytest.mark.parametrize(
     ("code", "family"),
     [
