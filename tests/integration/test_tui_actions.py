@@ -1,5 +1,6 @@
 """Every action of every screen of the terminal interface, by keys, against the served application."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input, TabbedContent
 
+from runtime.wire.admin_client import AdminClient
 from runtime.wire.jobs import DetailedScriptResponse
 from runtime.wire.logs import LogLine
 from tests.console_store import END, LONG_LOG, serve_console
@@ -368,8 +370,9 @@ async def test_members_are_added_and_removed(served: ServedEstate) -> None:
 
 
 async def test_tokens_and_hooks_are_made_shown_once_and_revoked(served: ServedEstate) -> None:
-    """A new one is shown once; revoking asks first."""
+    """A new one is shown once; revoking asks first. Nobody owns a workspace for having a token of it."""
     async with sitting_at(tui_for(served, token=ADMINISTRATOR)) as person:
+        await asyncio.to_thread(AdminClient(person.app.place.client.connection).add_user, "machine@example.org")
         await person.goes_to("6", "Workspace")
         await person.press("d", "d")
         await person.until(lambda: "anna@example.org" in _list(person, "tokens"), "the tokens are listed")
@@ -379,10 +382,18 @@ async def test_tokens_and_hooks_are_made_shown_once_and_revoked(served: ServedEs
         await person.is_told("revoked")
         await person.press("n")
         await person.reads("As whom the machine acts")
-        person.app.screen.query_one(Input).value = "anna@example.org"
+        person.app.screen.query_one(Input).value = "machine@example.org"
+        await person.press("enter")
+        await person.reads("Role of machine@example.org, if they are no member yet")
         await person.press("enter")
         await person.reads("it is not shown again")
-        await person.press("escape", "d", "n")
+        await person.press("escape")
+        members = person.app.screen.query_one("#members-list", Listing)
+        await person.until(
+            lambda: ("machine@example.org", "viewer") in [(row.email, row.role) for row in members.rows],
+            "the stranger is a viewer only",
+        )
+        await person.press("d", "n")
         await person.reads("Hook of which job")
         await person.press("enter")
         await person.reads("it is not shown again")

@@ -15,7 +15,7 @@ from cli.version import version
 from runtime.sizes import bytes_text
 from runtime.wire.admin import StatusResponse, TokenResponse
 from runtime.wire.admin_client import AdminClient
-from runtime.wire.identities import MeResponse, WorkspaceWithMembershipResponse
+from runtime.wire.identities import MeResponse, WorkspaceRole, WorkspaceWithMembershipResponse
 from runtime.wire.jobs import DetailedScriptResponse
 from runtime.wire.machine import MachineResponse, MachineSizeResponse, ask_machine
 from runtime.wire.member_client import MemberClient
@@ -33,6 +33,7 @@ from tui.wording import machine_parts
 
 TABS = ("workspaces", "members", "tokens", "hooks", "notify", "machine", "health", "about")
 TOKEN_DAYS = 90
+_ROLES: dict[WorkspaceRole, str] = {"viewer": "a viewer", "owner": "an owner"}
 
 
 class SettingsScreen(Page):
@@ -299,26 +300,35 @@ class SettingsScreen(Page):
         members = self._members
 
         def with_email(email: str | None) -> None:
-            if not email:
-                return
-
-            def with_role(role: str | None) -> None:
-                if role == "owner":
-                    self._do(lambda: members.add(email, "owner"), f"{email} is an owner")
-                elif role == "viewer":
-                    self._do(lambda: members.add(email, "viewer"), f"{email} is a viewer")
-
-            choices = (("viewer", "viewer: looks at everything"), ("owner", "owner: does everything"))
-            self.app.push_screen(Choose(f"Role of {email}", choices), with_role)
+            if email:
+                self._ask_role(
+                    f"Role of {email}",
+                    lambda role: self._do(lambda: members.add(email, role), f"{email} is {_ROLES[role]}"),
+                )
 
         self.app.push_screen(Ask("Email of the member"), with_email)
+
+    def _ask_role(self, question: str, then: Callable[[WorkspaceRole], None]) -> None:
+        def answered(role: str | None) -> None:
+            if role == "owner":
+                then("owner")
+            elif role == "viewer":
+                then("viewer")
+
+        choices = (("viewer", "viewer: looks at everything"), ("owner", "owner: does everything"))
+        self.app.push_screen(Choose(question, choices), answered)
 
     def _new_token(self) -> None:
         admin, workspace_id = self._admin, self.place.workspace_id
 
         def answered(email: str | None) -> None:
-            if email:
-                self._make(lambda: admin.create_token(email, str(workspace_id), TOKEN_DAYS).token)
+            if email:  # a stranger becomes a member by that, so as what is not left to a default
+                self._ask_role(
+                    f"Role of {email}, if they are no member yet",
+                    lambda role: self._make(
+                        lambda: admin.create_token(email, str(workspace_id), TOKEN_DAYS, role).token
+                    ),
+                )
 
         mine = self._me.email if self._me else ""
         hint = f"it is good for {TOKEN_DAYS} days, in this workspace"
