@@ -97,7 +97,7 @@ async def test_a_line_is_scrolled_to_its_end(content: str) -> None:
         app.put(content)
         await pilot.pause()
         app.view.focus()
-        await pilot.press(*["right"] * 30)
+        await pilot.press(*["right"] * 15)
         await pilot.pause()
         assert app.rows()[0].endswith("end")
 
