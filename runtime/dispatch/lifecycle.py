@@ -22,7 +22,7 @@ from runtime.dispatch.insight import InsightService
 from runtime.dispatch.log_writer import LogWriter
 from runtime.dispatch.lookup import require
 from runtime.dispatch.orders import launch_of, order_of, process_of
-from runtime.dispatch.patience import patiently
+from runtime.dispatch.patience import for_a_moment, patiently
 from runtime.dispatch.preparation import Preparation
 from runtime.dispatch.program_log import ProgramLog
 from runtime.dispatch.run_limits import RunLimits
@@ -45,8 +45,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _LOOK_SECONDS = 0.01
-_RECORD_SECONDS = 1.0
-"""Longer than that no run that is to stop goes on for want of a database to write it into."""
 
 _CANCELLED_EARLY = RunEnd(status="cancelled", reason="cancelled on request before the job began")
 _MACHINE_RESTARTED = RunEnd(status="failed", reason=MACHINE_RESTARTED)
@@ -267,10 +265,9 @@ class Lifecycle:
                     await self._first_of(exiting, stop, row.deadline_at)
                 if exiting.done():
                     return exiting.result(), None
-                # First, so that the next daemon knows it; but a run is stopped, whether it can be recorded or not.
                 recorded = partial(self._record_stop, run.id, ending)
                 recording = group.create_task(patiently(recorded, run_id=str(run.id)))
-                await asyncio.wait({recording}, timeout=_RECORD_SECONDS)
+                await for_a_moment(recording)
                 if recording.done():
                     asked_at = _asked_at(recording.result())
             patience_until = (asked_at or self._clock()) + timedelta(seconds=definition.grace_seconds)

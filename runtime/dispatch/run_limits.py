@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from runtime.dispatch.patience import patiently
+from runtime.dispatch.patience import for_a_moment, patiently
 from runtime.domain.jobs import JobDefinition
 from runtime.domain.logs import LogAllowance
 from runtime.domain.machines import Machine, Overuse, choose_machine
@@ -27,8 +27,6 @@ log = structlog.get_logger()
 
 _UNTIL_STORED_SECONDS = 1.0
 """Most runs are over by then, and cost no transaction."""
-_WRITE_DOWN_SECONDS = 1.0
-"""Longer than that no run that uses too much lives on for want of a database to write it into."""
 
 
 class RunLimits:
@@ -145,10 +143,7 @@ class RunLimits:
             limit=overuse.limit,
         )
         try:
-            # First, so that the next daemon knows it where this one ends in between.
-            await asyncio.wait(
-                {asyncio.create_task(self._write_down(process.run_id, overuse))}, timeout=_WRITE_DOWN_SECONDS
-            )
+            await for_a_moment(asyncio.create_task(self._write_down(process.run_id, overuse)))
         finally:
             self._runner.kill(process)
 

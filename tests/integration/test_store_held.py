@@ -165,7 +165,7 @@ async def test_a_run_past_its_time_is_stopped_while_somebody_holds_the_database(
     monkeypatch.setattr("runtime.dispatch.log_writer._AGAIN_SECONDS", 0.01)
     monkeypatch.setattr("runtime.dispatch.patience._AGAIN_SECONDS", 0.01)
     monkeypatch.setattr("runtime.dispatch.executor._ROOM_SECONDS", 0.01)
-    monkeypatch.setattr("runtime.dispatch.lifecycle._RECORD_SECONDS", 0.1)
+    monkeypatch.setattr("runtime.dispatch.patience._MOMENT_SECONDS", 0.1)
     stage, stopped = held_stage, asyncio.Event()
     terminate = stage.runner.terminate
 
