@@ -25,9 +25,10 @@ class Parts(Static):
         self._lay_out()
 
     def _lay_out(self) -> None:
+        width = self.size.width or self.app.size.width  # it has none before it is first laid out
         lines: list[str] = []
         for part in self._parts:
-            if lines and cell_len(lines[-1] + _GAP + part) <= self.size.width:
+            if lines and cell_len(lines[-1] + _GAP + part) <= width:
                 lines[-1] += _GAP + part
             else:
                 lines.append(part)
