@@ -7,7 +7,8 @@ import os
 import re
 import socket
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,20 +35,13 @@ def open_unix_listener(path: Path, group: str) -> socket.socket:
     """
     if _is_answered(path):
         raise UnavailableError(f"another daemon answers on `{path}`", hint="stop it, or use --socket")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with _opening(socket.AF_UNIX, f"`{path}`") as listener:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _unlink_socket(path)
         listener.bind(str(path))
         path.chmod(_SOCKET_MODE)
         _give_to_group(path, group)
         listener.listen(_BACKLOG)
-    except UnavailableError:
-        listener.close()
-        raise
-    except OSError as error:
-        listener.close()
-        raise UnavailableError(f"cannot listen on `{path}`: {error.strerror or error}") from error
     return listener
 
 
@@ -57,8 +51,7 @@ def open_private_listener(path: Path) -> socket.socket:
     Raises:
         UnavailableError: the place cannot be written to, or something else is in it.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with _opening(socket.AF_UNIX, f"`{path}`") as listener:
         _unlink_socket(path)
         directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
         try:
@@ -67,12 +60,6 @@ def open_private_listener(path: Path) -> socket.socket:
             os.close(directory)
         path.chmod(_PRIVATE_MODE)
         listener.listen(_BACKLOG)
-    except UnavailableError:
-        listener.close()
-        raise
-    except OSError as error:
-        listener.close()
-        raise UnavailableError(f"cannot listen on `{path}`: {error.strerror or error}") from error
     return listener
 
 
@@ -83,16 +70,30 @@ def open_tcp_listener(host: str, port: int) -> socket.socket:
         UnavailableError: the address is taken or not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
+    with _opening(family, f"{host}:{port}", if_taken="stop what listens there, or use --listen") as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
+    return listener
+
+
+@contextmanager
+def _opening(family: socket.AddressFamily, place: str, if_taken: str | None = None) -> Iterator[socket.socket]:
+    """A socket that is closed again, and said in our words, where it cannot be made to listen.
+
+    Args:
+        if_taken: What to do where somebody else listens there.
+    """
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        yield listener
     except OSError as error:
         listener.close()
-        hint = "stop what listens there, or use --listen" if error.errno == errno.EADDRINUSE else None
-        raise UnavailableError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint=hint) from error
-    return listener
+        hint = if_taken if error.errno == errno.EADDRINUSE else None
+        raise UnavailableError(f"cannot listen on {place}: {error.strerror or error}", hint=hint) from error
+    except BaseException:
+        listener.close()
+        raise
 
 
 def format_address(host: str, port: int) -> str:
