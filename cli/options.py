@@ -30,6 +30,13 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+VersionArgument = Annotated[
+    int | None, typer.Argument(metavar="VERSION", parser=whole_number, help="A version; the newest by default.")
+]
+UnusedVersion = Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)]
+"""A version before an operation that is about all of them: the grammar allows one."""
+
+
 def session_of(context: typer.Context) -> Session:
     """The session of the running command."""
     session = context.find_object(Session)

@@ -1,12 +1,12 @@
 """`configuration`: the versions of the workspace's settings and secrets. `configuration 3 info` shows version 3."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import typer
 
 from cli.groups import OperationGroup, new_group
 from cli.lookup import known_version
-from cli.options import DryRunOption, JsonOption, VerboseOption, session_of, whole_number
+from cli.options import DryRunOption, JsonOption, UnusedVersion, VerboseOption, VersionArgument, session_of
 from cli.output.plans import show_sync, show_version, show_versions, sync_json
 from cli.syncing import sync_configuration
 from cli.workspace.python import workspace_python
@@ -18,9 +18,6 @@ class _Group(OperationGroup):
 
 
 app = new_group("Versions of the settings and secrets: `configuration [VERSION] info`, `list`, `sync`.", _Group)
-VersionArgument = Annotated[
-    int | None, typer.Argument(metavar="VERSION", parser=whole_number, help="A version; the newest by default.")
-]
 
 
 @app.command("info")
@@ -34,7 +31,7 @@ def info(context: typer.Context, version: VersionArgument = None, as_json: JsonO
 @app.command("list")
 def list_versions(
     context: typer.Context,
-    version: Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)] = None,  # noqa: ARG001 - the grammar allows one
+    version: UnusedVersion = None,  # noqa: ARG001 - the grammar allows one
     as_json: JsonOption = False,
 ) -> None:
     """List the versions, the newest last."""
@@ -45,7 +42,7 @@ def list_versions(
 @app.command("sync")
 def sync(
     context: typer.Context,
-    version: Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)] = None,  # noqa: ARG001 - the grammar allows one
+    version: UnusedVersion = None,  # noqa: ARG001 - the grammar allows one
     dry_run: DryRunOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,

@@ -7,7 +7,15 @@ import typer
 
 from cli.groups import OperationGroup, new_group
 from cli.lookup import known_version
-from cli.options import DryRunOption, JsonOption, VerboseOption, session_of, whole_number
+from cli.options import (
+    DryRunOption,
+    JsonOption,
+    UnusedVersion,
+    VerboseOption,
+    VersionArgument,
+    session_of,
+    whole_number,
+)
 from cli.output.plans import show_plan, show_sync, show_version, show_versions, sync_json
 from cli.session import Session
 from cli.syncing import describe_workspace, sync_code
@@ -21,9 +29,6 @@ class _Group(OperationGroup):
 
 
 app = new_group("Versions of the code: `deployment [VERSION] info`, `diff`, `redeploy`, `list`, `sync`.", _Group)
-VersionArgument = Annotated[
-    int | None, typer.Argument(metavar="VERSION", parser=whole_number, help="A version; the newest by default.")
-]
 
 
 @app.command("info")
@@ -36,7 +41,7 @@ def info(context: typer.Context, version: VersionArgument = None, as_json: JsonO
 @app.command("list")
 def list_versions(
     context: typer.Context,
-    version: Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)] = None,  # noqa: ARG001 - the grammar allows one
+    version: UnusedVersion = None,  # noqa: ARG001 - the grammar allows one
     as_json: JsonOption = False,
 ) -> None:
     """List the versions, the newest last."""
@@ -106,7 +111,7 @@ def redeploy(
 @app.command("sync")
 def sync(
     context: typer.Context,
-    version: Annotated[int | None, typer.Argument(hidden=True, parser=whole_number)] = None,  # noqa: ARG001 - the grammar allows one
+    version: UnusedVersion = None,  # noqa: ARG001 - the grammar allows one
     dry_run: DryRunOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
