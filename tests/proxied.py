@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+import httpx
 import uvloop
 
 from runtime.dispatch.app_usage import Backend
@@ -221,6 +222,11 @@ async def proxied(app_port: int, folder: Path, *, base_path: str = "", **setting
         proxy.close()
         server.stop()
         await serving
+
+
+def client(proxy: Proxied, **headers: str) -> httpx.AsyncClient:
+    """Somebody who may visit the app."""
+    return httpx.AsyncClient(headers={**proxy.headers, **headers}, timeout=20, trust_env=False)
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:

@@ -4,21 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from runtime.domain.runs import Run
 from tests.factories import NOW, make_run
-from tests.plain_app import plain_app
-from tests.proxied import DEPLOYMENT_ID, SECRET, SLUG, TICKET, Proxied, on_uvloop, proxied
+from tests.plain_app import OK, plain_app
+from tests.proxied import DEPLOYMENT_ID, SECRET, SLUG, TICKET, client, on_uvloop, proxied
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 PERSON = {"Accept": "text/html,*/*;q=0.8"}
 PROGRAM = {"Authorization": "Bearer ours"}
-
-
-def client(proxy: Proxied, **headers: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(headers={**proxy.headers, **headers}, timeout=20, trust_env=False)
 
 
 def failed(**changes: Any) -> Run:
