@@ -589,8 +589,8 @@ run_tests() {
   say "Building the tests' virtualenv ($home/venv)"
   cd -- "$home"
   AS+=(env --chdir "$home/clone" "PATH=$home/venv/bin:${PATH_OF_USER:-/usr/local/bin:/usr/bin:/bin}"
-    "MYPY_CACHE_DIR=$home/mypy-cache" "DLT_RUNTIME_TEST_CACHE=$home/clients"
-    "HYPOTHESIS_PROFILE=${HYPOTHESIS_PROFILE:-suite}" "DLT_RUNTIME_FUZZ_CASES=${DLT_RUNTIME_FUZZ_CASES:-10000}")
+    "MYPY_CACHE_DIR=$home/mypy-cache" "TESTS_CACHE=$home/clients"
+    "HYPOTHESIS_PROFILE=${HYPOTHESIS_PROFILE:-suite}" "TESTS_FUZZ_CASES=${TESTS_FUZZ_CASES:-10000}")
   SOURCE=$home/clone UV_CACHE=$home/uv BUILD_AS=("${AS[@]}")
   build_venv "$home/venv" --reinstall-package dlt-runtime-appliance --editable "$home/clone" \
     --group "$home/clone/pyproject.toml:dev" --group "$home/clone/pyproject.toml:oracle"

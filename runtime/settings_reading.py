@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SYSTEM_CONFIG_FILE = Path("/etc/dlt-runtime/config.toml")
-_NO_SETTINGS = ("URL", "TOKEN", "CA_FILE", "PAYLOAD", "FUZZ_CASES", "SCHEMA_EXAMPLES")
-"""Variables of that prefix which the command line, jobs and tests read."""
-
-_OF_TESTS = "TEST_"
+_NO_SETTINGS = ("URL", "TOKEN", "CA_FILE", "PAYLOAD")
+"""Variables of that prefix which the command line and jobs read."""
 
 
 def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
@@ -66,7 +64,7 @@ def _check_environment(environment: Mapping[str, str]) -> None:
     """
     for name, value in environment.items():
         setting = name.upper().removeprefix(ENVIRONMENT_PREFIX)
-        if setting == name.upper() or setting in _NO_SETTINGS or setting.startswith(_OF_TESTS):
+        if setting == name.upper() or setting in _NO_SETTINGS:
             continue
         parts = setting.lower().split("__")
         if parts[0] not in Settings.model_fields:

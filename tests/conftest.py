@@ -1,4 +1,4 @@
-"""What every test may use: the property-test profile of the session and an empty database."""
+"""What every test may use: an environment without settings, the session's property-test profile, an empty database."""
 
 import os
 from collections.abc import AsyncIterator
@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from runtime.settings import ENVIRONMENT_PREFIX
 from runtime.store.database import Database
+
+for _name in [name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX)]:
+    del os.environ[_name]  # for the daemon of whoever runs the tests, not for theirs
 
 settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile("suite", max_examples=200, deadline=None, derandomize=True)

@@ -17,14 +17,14 @@ from runtime.wire.admin_client import AdminClient
 from tests.processes import DaemonProcess, Ended, plain_environment, run, wait_for
 
 PACKAGES = ("dlt-runtime==0.26.1", "dlt[workspace]==1.26.0", "duckdb")
-CACHE_VARIABLE = "DLT_RUNTIME_TEST_CACHE"
+CACHE_VARIABLE = "TESTS_CACHE"
 BUILD_SECONDS = 300.0
 
 
 def client_virtualenv(scratch: Path, packages: tuple[str, ...] = PACKAGES) -> Path:
     """A virtualenv with the client, or with other packages that describe workspaces.
 
-    Built once for all who share the directory that `DLT_RUNTIME_TEST_CACHE` names.
+    Built once for all who share the directory that `TESTS_CACHE` names.
     """
     cache = Path(os.environ.get(CACHE_VARIABLE) or scratch)
     digest = hashlib.sha256(repr((packages, sys.version)).encode()).hexdigest()[:12]

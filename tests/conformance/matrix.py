@@ -11,7 +11,7 @@ from tests.conformance.table import STEPS
 from tests.processes import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "compatibility.md"
-WRITE_VARIABLE = "DLT_RUNTIME_TEST_WRITE_COMPATIBILITY"
+WRITE_VARIABLE = "TESTS_WRITE_COMPATIBILITY"
 
 WORKS, FAILS = "works", "**fails**"
 

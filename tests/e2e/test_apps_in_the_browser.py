@@ -1,7 +1,7 @@
 """The example `apps`, deployed by the public client: each kind of app used as people use it.
 
 A real browser moves widgets of notebook and Streamlit app and reads what that changed, through both ways of addressing;
-programs speak MCP and WebSocket. What the pages looked like is kept where `DLT_RUNTIME_TEST_ARTEFACTS` says.
+programs speak MCP and WebSocket. What the pages looked like is kept where `TESTS_ARTEFACTS` says.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ LOAD = "jobs.sales_pipeline.load_sales"
 NOTEBOOK, STREAMLIT, DASHBOARD = "jobs.sales_notebook", "jobs.sales_dashboard", "jobs.workspace.dashboard"
 TOOLS, API, ECHO = "jobs.sales_tools", "jobs.sales_services.sales_api", "jobs.sales_services.echo"
 START_SECONDS = 120.0
-ARTEFACTS = "DLT_RUNTIME_TEST_ARTEFACTS"
+ARTEFACTS = "TESTS_ARTEFACTS"
 
 EVERYTHING = """(() => {
   const all = (root) => [...root.childNodes].map((node) =>

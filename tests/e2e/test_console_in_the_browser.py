@@ -1,6 +1,6 @@
 """`/w/<workspace>`: the console in a real browser, by the login that everything else has, and what it does not let by.
 
-What it looks like is kept where `DLT_RUNTIME_TEST_ARTEFACTS` says.
+What it looks like is kept where `TESTS_ARTEFACTS` says.
 """
 
 import os
@@ -28,7 +28,7 @@ from tests.processes import DaemonProcess, needs_jobs, wait_for
 pytestmark = needs_jobs
 
 EMAIL, STRANGER, PASSWORD = "crowd@example.org", "eve@example.org", "correct horse battery"
-ARTEFACTS = "DLT_RUNTIME_TEST_ARTEFACTS"
+ARTEFACTS = "TESTS_ARTEFACTS"
 SESSION = "dlt-runtime-session"
 LINE = "2026-03-10 12:00:00 INFO sold 28 apples"
 JOB = "crowd.job_00001"

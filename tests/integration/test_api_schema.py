@@ -2,7 +2,7 @@
 
 All checks of schemathesis: no server error, no undocumented status, content type or body, what fits the schema is
 taken and what does not is refused, credentials are asked for where the document says so. Requests are the same in
-every run; `DLT_RUNTIME_SCHEMA_EXAMPLES` says how many there are of each kind for each operation.
+every run; `TESTS_SCHEMA_EXAMPLES` says how many there are of each kind for each operation.
 """
 
 import os
@@ -24,7 +24,7 @@ from schemathesis.schemas import APIOperation, BaseSchema
 from runtime.wire.addresses import API_PREFIX
 from tests.served_estate import ADMINISTRATOR, ServedEstate, serve_estate
 
-EXAMPLES = int(os.environ.get("DLT_RUNTIME_SCHEMA_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("TESTS_SCHEMA_EXAMPLES", "5"))
 CONFIG = {
     "checks": {
         # Rules that JSON Schema cannot say, for instance what is a cron expression, are answered with 400.

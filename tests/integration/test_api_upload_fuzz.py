@@ -1,6 +1,6 @@
 """Uploads from hostile clients: refused in words, in bounded memory, and with nothing left behind.
 
-`DLT_RUNTIME_FUZZ_CASES` says how many are tried, ten thousand by `./install.sh --test`; they are the same in every run.
+`TESTS_FUZZ_CASES` says how many are tried, ten thousand by `./install.sh --test`; they are the same in every run.
 """
 
 import gc
@@ -17,7 +17,7 @@ from tests.hostile_uploads import Upload, make_upload
 from tests.house import House
 from tests.tenants import Estate, Tenant, add_tenant, build_estate
 
-CASES = int(os.environ.get("DLT_RUNTIME_FUZZ_CASES", "500"))
+CASES = int(os.environ.get("TESTS_FUZZ_CASES", "500"))
 PARTS = 4
 LIMITS = LimitSettings(package_bytes=1_000_000, configuration_bytes=200_000, package_files=2000)
 MOST_GROWTH_KIB = 64 * 1024
