@@ -18,7 +18,7 @@ def default_state_dir() -> Path:
 
 
 def default_socket() -> Path:
-    """Where a daemon puts its socket: systemd's runtime directory, the user's, else the state directory."""
+    """Where a daemon puts its socket: systemd's runtime directory, the user's, else the default state directory."""
     if systemd := os.environ.get("RUNTIME_DIRECTORY"):
         return Path(systemd.split(":")[0]) / "api.sock"
     if runtime_dir := os.environ.get("XDG_RUNTIME_DIR"):
