@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli.exit_codes import ExitCode
 from cli.output.console import status_style
-from cli.output.jobs import short_ref
+from cli.output.jobs import short_ref, took
 from cli.output.log_lines import log_line
 from cli.session import Session
 from runtime.wire.following import DaemonAway, LineLogged, RunFollower, StatusChanged
@@ -60,8 +60,8 @@ def follow_run(session: Session, run: "RunResponse", job_ref: str, *, as_json: b
 
 def _report_end(session: Session, run: "DetailedRunResponse", job_ref: str) -> ExitCode:
     words = f"run {run.number} of {short_ref(job_ref)}: {run.status}"
-    if run.duration is not None:
-        words += f" after {session.output.duration(run.duration)}{'' if session.output.is_terminal else ' s'}"
+    if took(run) is not None:
+        words += f" after {session.output.duration(took(run))}{'' if session.output.is_terminal else ' s'}"
     if run.reason:
         words += f": {run.reason}"
     session.output.message(words, style=status_style(run.status))

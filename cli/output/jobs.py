@@ -128,7 +128,7 @@ def show_run(
             ("Created", output.time(run.date_added)),
             ("Started", output.time(run.time_started)),
             ("Ended", output.time(run.time_ended)),
-            ("Duration", output.duration(run.duration)),
+            ("Duration", output.duration(took(run))),
             ("Environment", environment_text(environment)),
             ("Id", str(run.id)),
             *(("Pipeline", pipeline_words(one)) for one in run.pipeline_run_summaries or ()),
@@ -182,6 +182,13 @@ def _said(job: "DetailedScriptResponse") -> str:
     return ", ".join(word for word, is_so in said if is_so)
 
 
+def took(run: "DetailedRunResponse") -> float | None:
+    """How long a run took, in seconds; None while it goes on. Of its `duration` the API says whole seconds alone."""
+    if run.time_started is None or run.time_ended is None:
+        return run.duration
+    return (run.time_ended - run.time_started).total_seconds()
+
+
 def _reason(run: "DetailedRunResponse") -> str:
     """Why a run ended as it did; a skip that stands for several says for how many."""
     times = f"{run.skip_count} times: " if run.skip_count and run.skip_count > 1 else ""
@@ -197,7 +204,7 @@ def _run_row(output: Output, run: "DetailedRunResponse") -> tuple[str, ...]:
         run.profile or "",
         output.time(run.time_started),
         output.time(run.time_ended),
-        output.duration(run.duration),
+        output.duration(took(run)),
         _reason(run),
     )
 

@@ -366,6 +366,13 @@ def test_following_a_launch_ends_with_the_status_of_the_run(
     ]
 
 
+def test_how_long_a_run_took_is_said_more_exactly_than_in_whole_seconds(run: Run, daemon: ScriptedDaemon) -> None:
+    times = {"time_started": "2026-01-02T03:04:05.250Z", "time_ended": "2026-01-02T03:04:06Z", "duration": 0}
+    daemon.answers(f"GET /runs/{uuid(1005)}", run_of(LOAD, 5, "completed", **times))
+    daemon.does(f"GET /runs/{uuid(1005)}/logs/stream", stream((0, "hello")))
+    assert run("launch", "load", "-f").err.endswith("run 5 of shop.load: completed after 0.750 s\n")
+
+
 def test_an_interrupt_leaves_the_run_running_and_says_how_to_follow_it(run: Run, daemon: ScriptedDaemon) -> None:
     def interrupt(_: httpx.Request) -> httpx.Response:
         raise KeyboardInterrupt
