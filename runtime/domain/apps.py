@@ -217,5 +217,6 @@ def judge_app_end(
     if exit_code is not None and not was_ready:
         what = f"killed by signal {exit_code - 128}" if exit_code > 128 else f"ended with exit code {exit_code}"
         words = f"{what} before it answered"
-        return RunEnd(status="failed", exit_code=exit_code, reason=f"{words}: {last_line}" if last_line else words)
+        said = last_line.strip()
+        return RunEnd(status="failed", exit_code=exit_code, reason=f"{words}: {said}" if said else words)
     return judge_end(exit_code, stopped_for=None, last_line=last_line)

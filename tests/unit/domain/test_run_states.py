@@ -76,6 +76,7 @@ Stop = Literal["timeout", "cancel"] | None
         (0, "timeout", "saved", "completed", None),
         (0, "cancel", "saved", "completed", None),
         (1, None, "ValueError: no apples", "failed", "exit code 1: ValueError: no apples"),
+        (1, None, "\tmod:`here` attr: `there` ", "failed", "exit code 1: mod:`here` attr: `there`"),
         (1, None, "", "failed", "exit code 1"),
         (128, None, "", "failed", "exit code 128"),
         (137, None, "loading", "failed", "killed by signal 9: loading"),
