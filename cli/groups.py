@@ -176,6 +176,7 @@ def _usage(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     path = context.command_path if context is not None else "dlt-runtime"
+    message = message.replace("Value error, ", "")  # pydantic's, before what a validator of ours or Typer's has said
     text = message[:1].lower() + message[1:].rstrip(".")
     Output().error(text, f"`{path} --help` shows how it is used")
     return ExitCode.USAGE

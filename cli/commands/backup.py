@@ -35,8 +35,11 @@ def backup(
         except OSError as error:
             raise disk_error("stdout cannot be written", error) from error
         return
-    if file.exists():
-        raise ConflictError(f"`{file}` is there already", code="exists", hint="name another file, or remove it")
+    try:
+        if file.exists():
+            raise ConflictError(f"`{file}` is there already", code="exists", hint="name another file, or remove it")
+    except OSError as error:  # its directory is closed to this user
+        raise disk_error(f"`{file}` cannot be written", error) from error
     draft = file.with_name(f".{file.name}.part")
     try:
         with open(draft, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as into:

@@ -29,6 +29,9 @@ def list_targets(context: typer.Context, as_json: JsonOption = False) -> None:
     if as_json:
         session.output.json([target.to_wire() for target in targets])
         return
+    if not targets:
+        session.output.message("nobody is told of anything: `[notify.targets.NAME]` in the settings changes that")
+        return
     session.output.table(
         _COLUMNS,
         [

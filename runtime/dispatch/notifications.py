@@ -143,11 +143,12 @@ class Notifier:
             UnavailableError: it was not accepted.
         """
         if name not in self._settings.targets:
-            known = ", ".join(sorted(self._settings.targets)) or "there is none yet"
+            known = ", ".join(sorted(self._settings.targets))
+            others = f"there are: {known}" if known else "there is none yet"
             raise NotFoundError(
                 f"there is no target `{name}`",
                 code="notify_target",
-                hint=f"`[notify.targets.{name}]` in the settings makes one; there are: {known}",
+                hint=f"`[notify.targets.{name}]` in the settings makes one; {others}",
             )
         attempt = self._tests.get(name)
         if attempt is not None and not attempt.is_over:

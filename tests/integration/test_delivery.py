@@ -10,7 +10,7 @@ from runtime.dispatch import notifications
 from runtime.dispatch.delivery import send
 from runtime.dispatch.notifications import Notifier
 from runtime.domain.notices import Notice
-from runtime.errors import UnavailableError
+from runtime.errors import NotFoundError, UnavailableError
 from runtime.settings import NotifySettings
 from tests.house import House
 from tests.http_listener import dripping, listening
@@ -163,6 +163,18 @@ async def test_an_answer_that_comes_when_its_message_has_grown_old_counts_for_no
     hanging.accepts = True
     assert await one.deliver("ops"), "the newer one is due"
     assert (hanging.tried, await waiting(one)) == (2, {"ops": 0})
+
+
+@pytest.mark.parametrize(
+    ("targets", "others"), [({}, "there is none yet"), ({"ops": {"url": "json://ops.example"}}, "there are: ops")]
+)
+async def test_a_test_of_an_unknown_target_is_answered_with_those_there_are(
+    house: House, targets: dict[str, dict[str, str]], others: str
+) -> None:
+    settings = NotifySettings.model_validate({"targets": targets})
+    with pytest.raises(NotFoundError) as refused:
+        await Notifier(house.database, house.changes, settings, BASE, house.clock).test("nobody")
+    assert refused.value.hint == f"`[notify.targets.nobody]` in the settings makes one; {others}"
 
 
 @pytest.mark.usefixtures("shop")

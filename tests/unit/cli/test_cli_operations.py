@@ -2,6 +2,7 @@
 
 import errno
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,3 +35,33 @@ def test_a_backup_that_stdout_does_not_take_is_an_error_like_others(
     outcome = run("backup", "-")
     assert outcome.code == 1
     assert "stdout cannot be written: No space left on device" in outcome.err
+
+
+def test_a_backup_into_a_directory_that_is_closed_to_this_user_says_that_it_cannot_be_written(
+    daemon: ScriptedDaemon, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists = Path.exists
+
+    def closed(self: Path) -> bool:
+        if self.parent == Path("/closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return exists(self)
+
+    monkeypatch.setattr(Path, "exists", closed)
+    outcome = run("backup", "/closed/runtime.tar")
+    assert (outcome.code, outcome.err) == (1, "error: `/closed/runtime.tar` cannot be written: Permission denied\n")
+
+
+def test_where_nobody_is_told_of_anything_the_way_to_change_that_is_said(daemon: ScriptedDaemon, run: Run) -> None:
+    daemon.answers("GET /api/api/v1/admin/notifications", {"items": []})
+    outcome = run("notify", "list")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "`[notify.targets.NAME]` in the settings" in outcome.err
+
+
+def test_a_value_that_is_none_of_the_choices_is_refused_in_words_of_our_own(daemon: ScriptedDaemon, run: Run) -> None:
+    outcome = run("graph", "--format", "svg")
+    assert outcome.code == 2
+    assert outcome.err.splitlines()[0] == (
+        "error: invalid value for '--format': 'svg' is not one of 'text', 'dot', 'mermaid'"
+    )
