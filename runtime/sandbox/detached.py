@@ -5,10 +5,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import UnavailableError
-from runtime.sandbox.identity import ProcessIdentity, children_of, identify, open_pidfd, send_signal
+from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_running, open_pidfd, send_signal
+
+_STOP_LOOKS, _LOOK_SECONDS = 200, 0.0005
 
 _unreaped: set[int] = set()
 """Children whose exit status nobody has taken yet; any other process's is not ours to take."""
@@ -100,19 +103,29 @@ async def kill_and_wait(identity: ProcessIdentity) -> None:
 
 
 async def end_with_children(pid: int) -> None:
-    """Kill a process from `spawn_detached` and its children, and take its exit status once all have ended.
+    """Kill a process and its children, and take its exit status, if it is from `spawn_detached`, once all have ended.
 
-    A sandbox's init is one, and with it goes all inside.
+    A sandbox's init is one, and with it goes all inside. bubblewrap that is killed alone while it starts leaves its
+    child, which has not asked yet to be killed with it.
     """
     parent = identify(pid)
     if parent is not None:
-        send_signal(parent, signal.SIGSTOP)  # so that no child comes to be behind our back
+        _stop(parent)  # so that no child comes to be behind our back
         family = [parent, *(child for each in children_of(pid) if (child := identify(each)) is not None)]
         for process in family:  # all before any is waited for: a daemon that died meanwhile would leave one stopped
             send_signal(process, signal.SIGKILL)
         for process in family:
             await kill_and_wait(process)
     reap(pid)
+
+
+def _stop(process: ProcessIdentity) -> None:
+    """Stop a process and see that it has stopped: what it is in the middle of, making a child say, it ends before."""
+    send_signal(process, signal.SIGSTOP)
+    for _ in range(_STOP_LOOKS):  # blocks, so that nobody is cancelled here and leaves it stopped
+        if not is_running(process):
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 async def wait_readable(*descriptors: int) -> None:

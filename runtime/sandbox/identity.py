@@ -36,6 +36,12 @@ def is_alive(identity: ProcessIdentity) -> bool:
     return identify(identity.pid) == identity
 
 
+def is_running(identity: ProcessIdentity) -> bool:
+    """Whether exactly this process is there and is not stopped."""
+    fields = _stat(identity.pid)
+    return fields is not None and fields[0] not in ("T", "t", "Z", "X") and is_alive(identity)
+
+
 def parent_of(pid: int) -> int | None:
     """The parent's pid, or None where there is no such process."""
     fields = _stat(pid)

@@ -6,7 +6,7 @@ Builds run strangers' code as jobs do, so they are kept within a machine size by
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from runtime.domain.machines import Overuse, overuse_reason
 from runtime.errors import UnavailableError
 from runtime.sandbox.confinement import Confinement, in_memory_bytes, inside
-from runtime.sandbox.detached import kill_and_wait
+from runtime.sandbox.detached import end_with_children
 from runtime.sandbox.guard import DiskGuard, MemoryGuard, until_overuse
 from runtime.sandbox.identity import ProcessIdentity, children_of, identify
 from runtime.sandbox.ledger import DiskAccount
@@ -75,22 +75,14 @@ async def run_in_sandbox(
         # Started from the loop's own thread: "with parent" means with the thread that started it.
         try:
             with passed_filter(memory_is_counted=is_counted) as filters:
-                process = await asyncio.create_subprocess_exec(
-                    *behind_the_daemon(group),
-                    *network_entry,
-                    *bwrap_argv(
-                        policy,
-                        [*_inside(confinement, writes_to), *command],
-                        seccomp_fd=next(iter(filters), None),
-                        tools=tools,
-                    ),
-                    env=policy.environment,
-                    cwd="/",
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=(*filters, *pass_fds),
+                sandbox = bwrap_argv(
+                    policy,
+                    [*_inside(confinement, writes_to), *command],
+                    seccomp_fd=next(iter(filters), None),
+                    tools=tools,
+                )
+                process = await _start(
+                    [*behind_the_daemon(group), *network_entry, *sandbox], policy.environment, (*filters, *pass_fds)
                 )
         except OSError as error:
             raise UnavailableError(
@@ -106,6 +98,30 @@ async def run_in_sandbox(
         if exit_code != 0 and confinement is not None and group is not None:
             _raise_if_killed_for_memory(confinement, group)
         return exit_code
+
+
+async def _start(
+    argv: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int]
+) -> asyncio.subprocess.Process:
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv,
+            env=environment,
+            cwd="/",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio itself would kill bubblewrap alone, and what that has made would go on.
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 def _inside(confinement: Confinement | None, writes_to: Sequence[Path]) -> list[str]:
@@ -205,13 +221,9 @@ async def _to_end(process: asyncio.subprocess.Process, on_line: Callable[[str], 
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill bubblewrap and wait until the sandbox's init, its only child, and so all inside have died with it."""
-    inside = [init for pid in children_of(process.pid) if (init := identify(pid)) is not None]
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    """Kill bubblewrap and the sandbox's init, its only child, and wait until these and so all inside have died."""
+    await end_with_children(process.pid)
     await process.wait()
-    for init in inside:
-        await kill_and_wait(init)
 
 
 async def _pass_lines(stream: asyncio.StreamReader, on_line: Callable[[str], None]) -> None:

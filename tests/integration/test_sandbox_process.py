@@ -1,6 +1,7 @@
 """Commands in build sandboxes: their lines, their exit, and that nothing of them is left running."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -85,6 +86,34 @@ async def test_a_cancelled_command_leaves_nothing(tmp_path: Path) -> None:
         await task
     assert left
     assert not any(is_alive(process) for process in left)
+
+
+async def test_however_early_a_command_is_cancelled_nothing_of_it_is_left(tmp_path: Path) -> None:
+    """bubblewrap that is killed while it starts does not take with it what it has made."""
+    policy, mark = policy_in(tmp_path), f"{1000 + os.getpid() / 1e8:.8f}"
+    try:
+        for attempt in range(250):
+            command = asyncio.create_task(
+                run_in_sandbox(policy, ["sleep", mark], on_line=lambda _: None, timeout_seconds=60)
+            )
+            await asyncio.sleep(0.003 + attempt % 13 / 1000)
+            command.cancel()
+            await asyncio.wait({command}, timeout=10)
+            assert command.cancelled()
+        assert processes_with(mark) == []
+    finally:
+        for pid in processes_with(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def processes_with(word: str) -> list[int]:
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if word in (directory / "cmdline").read_text(errors="replace").split("\0"):
+                found.append(int(directory.name))
+    return found
 
 
 async def test_a_build_dies_with_a_killed_daemon(tmp_path: Path) -> None:
