@@ -223,8 +223,8 @@ async def _services(settings: Settings, changes: Changes) -> AsyncIterator[tuple
             confinement=Confinement(machines[settings.environments.machine], runner.limits, groups, ledger),
             now=clock,
         )
+        await sweep_leftovers(database, state, network)  # first: what goes on building would write into what is swept
         await environments.sweep()
-        await sweep_leftovers(database, state, network)
 
         writer = LogWriter(database, changes, clock)
         parts.push_async_callback(writer.close)

@@ -1,21 +1,25 @@
 """What a daemon that was killed has left lying about, taken away by the next one before it begins anything.
 
+Builds and the console's pages end with the daemon, but bubblewrap sees to that only some milliseconds after it has been
+started. A sandbox that was prepared and not recorded yet ends by itself, unless it stands still.
+
 A run is settled first and cleared away afterwards, so a daemon that dies in between leaves files that no run needs.
-Nothing of a run that is still live is touched: its files belong to whoever takes it up.
+No file of a live run is touched, nor the sandbox of one that has begun: they belong to whoever takes it up.
 """
 
 import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Container, Iterator
+from collections.abc import Container, Sequence
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 
 from runtime.packages.removal import remove_tree
-from runtime.sandbox.identity import identify, send_signal
+from runtime.sandbox.detached import kill_and_wait
+from runtime.sandbox.identity import ProcessIdentity, identify, send_signal
 from runtime.sandbox.network import NetworkHolders
 from runtime.store import runs, workspaces
 from runtime.store.database import Database
@@ -23,42 +27,60 @@ from runtime.store.database import Database
 log = structlog.get_logger()
 
 _SANDBOX = "bwrap"
+_PLACES = ("runs", "cache/uv", "tmp")
+"""What sandboxes of runs, of builds and of the console show, below the state directory."""
+_END_SECONDS = 5.0
+"""For the ends of killed processes; a daemon that would not start for the sake of rubbish helps nobody."""
 
 
 async def sweep_leftovers(database: Database, state_dir: Path, network: NetworkHolders) -> None:
-    """Remove the sandboxes, working copies, logs and networks that belong to no live run; call before any run begins.
+    """Remove the sandboxes, working copies, logs and networks that belong to no live run; call before all else begins.
 
-    A sandbox without a live run is there only where the database has been put back to an earlier state.
+    A sandbox of a run that is not live is there only where the database has been put back to an earlier state.
     """
     async with database.read() as connection:
         live = {run.id for run in await runs.active_runs(connection)}
+        rows = [await runs.find_live(connection, run_id) for run_id in live]
         known = {workspace.id for workspace in await workspaces.all_workspaces(connection)}
-    ended = await asyncio.to_thread(_end_sandboxes, state_dir / "runs", live)
+    begun = {row.run_id for row in rows if row is not None and row.pid is not None}
+    ended = await _end(await asyncio.to_thread(_sandboxes, state_dir, begun))
     removed = await asyncio.to_thread(_remove_files, state_dir, live)
     await network.sweep(live | known)
     if ended or removed:
         log.info("took away what an earlier daemon left", action="leftovers.sweep", sandboxes=ended, files=removed)
 
 
-def _end_sandboxes(runs_dir: Path, live: Container[UUID]) -> int:
-    """Kill every sandbox whose working copy is that of a run which is not live; returns how many processes."""
-    ended = 0
-    for pid, run_id in _sandboxes(f"{runs_dir}/"):
-        if run_id not in live and (process := identify(pid)) is not None:
-            ended += send_signal(process, signal.SIGKILL)
+async def _end(processes: Sequence[ProcessIdentity]) -> int:
+    """Kill them, and wait until they write nothing any more; returns how many there were."""
+    ended = sum([send_signal(process, signal.SIGKILL) for process in processes])
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            for process in processes:
+                await kill_and_wait(process)
     return ended
 
 
-def _sandboxes(place: str) -> Iterator[tuple[int, UUID]]:
-    """The bubblewrap processes of this user that show something below `place`, with the run they show it to."""
+def _sandboxes(state_dir: Path, begun: Container[UUID]) -> list[ProcessIdentity]:
+    """The bubblewrap processes of this user for builds, pages of the console, and runs whose process is not recorded.
+
+    Each shows something below one of `_PLACES`, which nobody else shows.
+    """
+    places = tuple(f"{state_dir / place}/" for place in _PLACES)
+    runs_dir = places[0]
+    found = []
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             if directory.stat().st_uid != os.geteuid() or (directory / "comm").read_text().strip() != _SANDBOX:
                 continue
             words = (directory / "cmdline").read_text(errors="replace").split("\0")
-            shown = next((word for word in words if word.startswith(place)), None)
-            if shown is not None:
-                yield int(directory.name), UUID(shown.removeprefix(place).partition("/")[0])
+            shown = next((word for word in words if word.startswith(places)), None)
+            if shown is None:
+                continue
+            if shown.startswith(runs_dir) and UUID(shown.removeprefix(runs_dir).partition("/")[0]) in begun:
+                continue
+            if (process := identify(int(directory.name))) is not None:
+                found.append(process)
+    return found
 
 
 def _remove_files(state_dir: Path, live: Container[UUID]) -> int:
