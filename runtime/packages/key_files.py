@@ -38,8 +38,14 @@ class SealingKeyFiles:
         self._credential_name = credential_name
 
     def load(self) -> SealingKeys:
-        """The keys there are; the first one is made at the first start. Raises as `load_or_create_key`."""
+        """The keys there are; the first one is made at the first start. Raises as `load_or_create_key`.
+
+        Drafts of a daemon that was killed go: one may be a second name of the key, which would outlast its rotation.
+        """
         older = [_load_credential(f"{self._credential_name}.old")]
+        with _key_errors(self._path):
+            for draft in (*self._path.parent.glob(self._draft.name), *self._path.parent.glob(f".{self._path.name}.*")):
+                draft.unlink()
         with _key_errors(self._old):
             if os.path.lexists(self._old):
                 older.append(_read_key(self._old))

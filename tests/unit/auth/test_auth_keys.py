@@ -1,6 +1,10 @@
 """The signing key's file."""
 
+import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from runtime.auth.keys import load_or_create_signing_key
 from runtime.errors import InvalidError
+from tests.processes import plain_environment
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -16,6 +21,20 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     made = load_or_create_signing_key(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_or_create_signing_key(path).private_bytes_raw() == made.private_bytes_raw()
+    assert [entry.name for entry in path.parent.iterdir()] == ["signing.key"]
+
+
+def test_a_daemon_killed_while_it_made_the_key_is_in_nobodys_way(tmp_path: Path) -> None:
+    """In a container the next one has the same pid."""
+    path = tmp_path / "keys" / "signing.key"
+    dies = (
+        "import os, pathlib, signal, sys; from runtime.auth.keys import load_or_create_signing_key; "
+        f"os.getpid = lambda: {os.getpid()}; os.fsync = lambda _: signal.raise_signal(signal.SIGKILL); "
+        "load_or_create_signing_key(pathlib.Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", dies, path], env=plain_environment(), check=False)
+    assert done.returncode == -signal.SIGKILL
+    load_or_create_signing_key(path)
     assert [entry.name for entry in path.parent.iterdir()] == ["signing.key"]
 
 

@@ -4,7 +4,10 @@ import contextlib
 import errno
 import itertools
 import os
+import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from runtime.errors import ConflictError, InvalidError, UnavailableError
 from runtime.packages.key_files import SealingKeyFiles, SealingKeys, load_or_create_key
 from tests.package_factory import names_in
+from tests.processes import plain_environment
 
 KEY = bytes(range(32))
 
@@ -97,6 +101,23 @@ def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(directory))
     return directory
+
+
+@pytest.mark.parametrize("dies_in", ["_sync_directory", "_write_key"])
+def test_what_a_daemon_killed_while_it_made_a_key_has_left_does_not_outlast_the_next_start(
+    keys: SealingKeyFiles, key_file: Path, dies_in: str
+) -> None:
+    """Else the old key would still be there after its rotation, under another name."""
+    dies = (
+        "import pathlib, signal, sys; from runtime.packages import key_files; write = key_files._write_key; "
+        f"key_files.{dies_in} = lambda *given: (given[1:] and write(*given), signal.raise_signal(signal.SIGKILL)); "
+        "key_files.load_or_create_key(pathlib.Path(sys.argv[1]), 'sealing.key')"
+    )
+    done = subprocess.run([sys.executable, "-c", dies, key_file], env=plain_environment(), check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [name for name in names_in(key_file.parent) if name.startswith(".")]
+    keys.load()
+    assert names_in(key_file.parent) == ["sealing.key"]
 
 
 def test_a_rotation_keeps_the_old_key_until_it_ends(keys: SealingKeyFiles, key_file: Path) -> None:
