@@ -41,6 +41,7 @@ class Column(Generic[Row]):
         style: Of a row's value, a style of Rich.
         order: What rows are sorted by; None for a column that is not sorted.
         spare: Columns shown only where there is room; the highest goes first, 0 never.
+        least: Cells that one without a width has, as long as there are others that can go.
     """
 
     title: str | Callable[[], str]
@@ -50,6 +51,7 @@ class Column(Generic[Row]):
     order: Callable[[Row], Any] | None = None
     spare: int = 0
     right: bool = False
+    least: int = 16
 
 
 class Listing(ScrolledLines, Generic[Row], can_focus=True):
@@ -261,7 +263,7 @@ class Listing(ScrolledLines, Generic[Row], can_focus=True):
         shown = list(self._columns)
 
         def needed() -> int:
-            return sum((column.width or 16) + _GAP for column in shown)
+            return sum((column.width or column.least) + _GAP for column in shown)
 
         while needed() > room and any(column.spare for column in shown):
             shown.remove(max(shown, key=lambda column: column.spare))

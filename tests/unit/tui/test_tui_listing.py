@@ -222,3 +222,26 @@ async def test_the_end_of_a_list_of_nothing_is_reached_too() -> None:
         await pilot.press("end")
         await pilot.pause()
         assert app.ends == 1
+
+
+@pytest.mark.parametrize(("width", "shown"), [(70, ["Job", "Type", "State"]), (61, ["Job", "State"])])
+async def test_other_columns_give_way_before_names_are_cut_so_short_that_all_look_the_same(
+    width: int, shown: list[str]
+) -> None:
+    names = ["sales_services.echo", "sales_services.site"]
+
+    class Jobs(App[None]):
+        def compose(self) -> ComposeResult:
+            columns = [
+                Column("Job", lambda name: name, least=20),
+                Column("Type", lambda _: "batch", 15, spare=1),
+                Column("State", lambda _: "running", 20),
+            ]
+            yield Listing(columns, lambda name: name)
+
+    app = Jobs()
+    async with app.run_test(size=(width, 20)):
+        listing = app.query_one(Listing)
+        listing.show(names)
+        assert listing.render_line(0).text.split() == shown
+        assert [listing.render_line(y).text[2:21] for y in (1, 2)] == names
