@@ -29,8 +29,9 @@ def ingest(run_context: TJobRunContext) -> None:
     start, end = run_context["interval_start"], run_context["interval_end"]
     print(f"window {start.isoformat()} to {end.isoformat()}, refresh {run_context['refresh']}")
     pipeline = dlt.pipeline(PIPELINE_NAME, destination="warehouse", dataset_name=DATASET_NAME)
-    # What a run left that was cut short: `run` would load that in place of this window, which has it too.
-    pipeline.drop_pending_packages()
+    if pipeline.has_pending_data:
+        # What a run has left that was cut short: it would be loaded in place of this window, which has it too.
+        pipeline.drop_pending_packages()
     if run_context["refresh"]:
         pipeline.refresh = "drop_sources"
     pipeline.run(observatory(start, end))

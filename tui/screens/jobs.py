@@ -43,7 +43,7 @@ class JobsScreen(JobActions):
         yield Input(placeholder="filter: a part of a name, tag:ingest, schedule:*, batch, failed ...", id="filter")
         columns: list[Column[Job]] = [
             Column("Job", lambda job: ("* " if is_starred(job) else "") + clean(short_ref(job.job_ref)),
-                   order=lambda job: job.job_ref, least=20),
+                   order=lambda job: job.job_ref, least=19),
             Column("State", lambda job: state_text(job_state(job)), 12, lambda job: state_style(job_state(job)),
                    order=job_state),
             Column("Type", lambda job: job.script_type, 11, order=lambda job: job.script_type, spare=5),
