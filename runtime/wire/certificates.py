@@ -64,7 +64,13 @@ def presented(host: str, port: int) -> str:
     try:
         return ssl.get_server_certificate((host, port), timeout=HANDSHAKE_SECONDS)
     except (OSError, ValueError) as error:
-        raise DaemonUnreachableError(f"no daemon answers at `{host}:{port}` with TLS: {error}") from error
+        raise unreachable_with_tls(f"{host}:{port}", error) from error
+
+
+def unreachable_with_tls(address: str, error: Exception) -> DaemonUnreachableError:
+    """What to say where nobody answers with TLS; whoever answers with something else may not speak it at all."""
+    hint = "does it speak http? then its address begins with `http://`" if isinstance(error, ssl.SSLError) else None
+    return DaemonUnreachableError(f"no daemon answers at `{address}` with TLS: {error}", hint=hint)
 
 
 def is_trusted_by_system(host: str, port: int) -> bool:
@@ -82,7 +88,7 @@ def is_trusted_by_system(host: str, port: int) -> bool:
     except ssl.SSLCertVerificationError:
         return False
     except OSError as error:
-        raise DaemonUnreachableError(f"no daemon answers at `{host}:{port}` with TLS: {error}") from error
+        raise unreachable_with_tls(f"{host}:{port}", error) from error
 
 
 def trusting_system() -> ssl.SSLContext:

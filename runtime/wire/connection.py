@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from runtime.errors import InvalidError
 from runtime.wire.bearer import BearerAuth
-from runtime.wire.certificates import UntrustedCertificateError
+from runtime.wire.certificates import UntrustedCertificateError, unreachable_with_tls
 from runtime.wire.endpoint import Endpoint
 from runtime.wire.failures import ApiError, DaemonFaultError, DaemonUnreachableError, error_from_answer
 from runtime.wire.tokens import TokenKeeper, TokenPair
@@ -150,11 +150,14 @@ class Connection:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if _is_about_trust(error):
+            of_tls = _tls_error_behind(error)
+            if isinstance(of_tls, ssl.SSLCertVerificationError):
                 raise UntrustedCertificateError(
                     f"the certificate of `{self.endpoint.url}` is not trusted",
                     hint="`dlt-runtime login` asks whether to trust it; or name its authority with --ca-file",
                 ) from error
+            if of_tls is not None:
+                raise unreachable_with_tls(str(self.endpoint.url), of_tls) from error
             raise _unreachable(self.endpoint, str(error)) from error
         except httpx.TimeoutException as error:
             raise DaemonUnreachableError(f"the daemon at `{self.endpoint.url}` does not answer in time") from error
@@ -171,11 +174,11 @@ class Connection:
             ) from error
 
 
-def _is_about_trust(error: BaseException | None) -> bool:
-    """Whether a certificate that did not verify is what is behind an error."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+def _tls_error_behind(error: BaseException | None) -> ssl.SSLError | None:
+    """The error of TLS that another one came of; None if there is none."""
+    while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
 
 
 def _unreachable(endpoint: Endpoint, why: str) -> DaemonUnreachableError:

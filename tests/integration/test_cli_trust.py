@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,8 +18,9 @@ from runtime.errors import UnavailableError
 from runtime.tls.self_signed import SelfSigned
 from runtime.tls.serving import load_context
 from runtime.wire.certificates import UntrustedCertificateError, fingerprint
+from runtime.wire.client import RuntimeClient
 from runtime.wire.endpoint import parse_endpoint
-from runtime.wire.failures import NotLoggedInError
+from runtime.wire.failures import DaemonUnreachableError, NotLoggedInError
 
 NOW = datetime.now(UTC)
 
@@ -201,6 +202,22 @@ def test_where_nobody_answers_that_is_what_is_said(own: SelfSigned) -> None:
         pass
     with pytest.raises(UnavailableError, match="no daemon answers"):
         meet(Asked(url_of(port), True))
+
+
+def test_who_greets_a_daemon_without_tls_with_it_is_asked_whether_that_is_why() -> None:
+    with QuietServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = url_of(server.server_address[1])
+        try:
+            with pytest.raises(DaemonUnreachableError) as at_login:
+                meet(Asked(url, True))
+            with closing(RuntimeClient(parse_endpoint(url))) as client, pytest.raises(DaemonUnreachableError) as later:
+                client.me()
+        finally:
+            server.shutdown()
+            thread.join()
+    assert at_login.value.hint == later.value.hint == "does it speak http? then its address begins with `http://`"
 
 
 def test_old_protocols_are_not_spoken(own: SelfSigned, port: int) -> None:
