@@ -25,6 +25,7 @@ KEYS = (SEALING_KEY, "keys/signing.key")
 _DESCRIPTION_BYTES = 64 * 1024
 _KEY_BYTES = 64 * 1024
 _AT_ONCE_BYTES = 1024 * 1024
+_CUT_SHORT = "is cut short or damaged: this backup cannot be restored"
 
 
 class Description(BaseModel):
@@ -66,7 +67,7 @@ def read_backup(file: Path, into: Path) -> Description:
             archive = stack.enter_context(tarfile.open(file, mode="r:"))
             description = _describe(archive)
         for name in description.digests:
-            with _reading(file):
+            with _reading(file, _CUT_SHORT):
                 content = _content_of(archive, name)
             _copy(file, content, into / name)
     for name, digest in description.digests.items():
@@ -82,7 +83,9 @@ def digest_of(path: Path) -> str:
 
 
 def _describe(archive: tarfile.TarFile) -> Description:
-    entry = archive.getmember(DESCRIPTION)
+    entry = archive.next()  # the first one: what comes later may be cut off
+    if entry is None or entry.name != DESCRIPTION:
+        raise KeyError(DESCRIPTION)
     content = archive.extractfile(entry) if entry.isfile() and entry.size <= _DESCRIPTION_BYTES else None
     if content is None:
         raise KeyError(DESCRIPTION)
@@ -99,12 +102,12 @@ def _describe(archive: tarfile.TarFile) -> Description:
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[None]:
+def _reading(file: Path, wrong: str = "is no backup of this runtime") -> Iterator[None]:
     """What goes wrong meanwhile is the archive's fault; the disk that it is written to has faults of its own."""
     try:
         yield
     except (tarfile.TarError, KeyError, ValidationError, EOFError) as error:
-        raise InvalidError(f"`{file}` is no backup of this runtime", code="backup") from error
+        raise InvalidError(f"`{file}` {wrong}", code="backup") from error
     except OSError as error:
         raise InvalidError(f"`{file}` cannot be read: {error.strerror or error}", code="backup") from error
 
@@ -122,7 +125,7 @@ def _copy(file: Path, content: IO[bytes], target: Path) -> None:
     target.touch(mode=0o600)
     with target.open("wb") as written:
         while True:
-            with _reading(file):
+            with _reading(file, _CUT_SHORT):
                 block = content.read(_AT_ONCE_BYTES)
             if not block:
                 return

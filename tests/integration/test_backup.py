@@ -333,16 +333,25 @@ def spoil(file: Path, how: str) -> None:
             file.unlink()
 
 
-@pytest.mark.parametrize("how", ["cut", "bit", "other", "empty", "gone"])
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("cut", "is cut short or damaged"),
+        ("bit", "the file is damaged"),
+        ("other", "is no backup of this runtime"),
+        ("empty", "is no backup of this runtime"),
+        ("gone", "cannot be read: No such file"),
+    ],
+)
 async def test_a_damaged_backup_is_refused_and_changes_nothing(
-    house: House, backups: BackupService, tmp_path: Path, how: str
+    house: House, backups: BackupService, tmp_path: Path, how: str, said: str
 ) -> None:
     """Restore: verified before anything is touched."""
     run = await house.launch()
     file, state = await take(house, backups, tmp_path / "a.tar"), tmp_path / "state"
     restore(file, state)
     spoil(file, how)
-    with pytest.raises(InvalidError):
+    with pytest.raises(InvalidError, match=said):
         restore(file, state)
     assert await runs_in(state) == {run.id}
     assert not [path for path in state.iterdir() if path.name.startswith(("restore-", "before-restore-"))]
