@@ -150,7 +150,7 @@ def _general_name(name: str) -> x509.GeneralName:
 
 def _write(path: Path, content: bytes) -> None:
     """Replace a file as a whole, readable by its owner alone."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.new")  # of one name, so that a killed daemon leaves one at most
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
