@@ -176,8 +176,8 @@ class Database:
         if waited < self._busy_seconds / 10:  # most do not queue: they need no way more to the thread
             patience = self._busy_seconds
         if patience != self._patience:
+            self._patience = patience  # before: it is set even for a caller who is cancelled meanwhile
             await _set_patience(self._writer, patience)
-            self._patience = patience
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
