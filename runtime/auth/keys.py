@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from runtime.errors import InvalidError
+from runtime.private_files import replace_whole
 
 CREDENTIAL_NAME = "signing.key"
 
@@ -41,19 +42,7 @@ def load_or_create_signing_key(path: Path) -> Ed25519PrivateKey:
 def _create(path: Path) -> None:
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.new")
-    unfinished.unlink(missing_ok=True)  # of a daemon that was killed meanwhile; the lock keeps others away
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        # Renamed when whole: a crash in between must not leave half a key, which would lock everybody out.
-        unfinished.rename(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    replace_whole(path, pem)  # half a key would lock everybody out
 
 
 def _read(path: Path) -> Ed25519PrivateKey:

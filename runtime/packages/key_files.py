@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtime.errors import ConflictError, InvalidError, UnavailableError
+from runtime.private_files import write_new
 
 KEY_BYTES = 32
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -71,7 +72,7 @@ class SealingKeyFiles:
                 raise ConflictError("an earlier rotation of the sealing key has not ended", code="key_rotation")
             self._draft.unlink(missing_ok=True)  # of a daemon that ended before it was anybody's key
             key = secrets.token_bytes(KEY_BYTES)
-            _write_key(self._draft, key)
+            write_new(self._draft, key)
             self._old.hardlink_to(self._path)
             _sync_directory(self._path.parent)
             self._draft.replace(self._path)
@@ -126,7 +127,7 @@ def _create_key(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write_key(draft, secrets.token_bytes(KEY_BYTES))
+        write_new(draft, secrets.token_bytes(KEY_BYTES))
         try:
             path.hardlink_to(draft)  # unlike a rename, this fails where another process was first: its key counts
         except FileExistsError:
@@ -134,14 +135,6 @@ def _create_key(path: Path) -> None:
         _sync_directory(path.parent)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _write_key(path: Path, key: bytes) -> None:
-    """Write a key to a new file of mode 0600, through to the disk; FileExistsError if there is one."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read_key(path: Path) -> bytes:

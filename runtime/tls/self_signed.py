@@ -7,7 +7,6 @@ years speaks; 397 days, the longest that browsers take.
 
 import contextlib
 import ipaddress
-import os
 import socket
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from runtime.errors import InvalidError
+from runtime.private_files import replace_whole
 
 LIFETIME = timedelta(days=397)
 RENEWED_BEFORE = timedelta(days=30)
@@ -58,7 +58,7 @@ class SelfSigned:
             key = self._load_or_create_key()
             if self.cert.exists() and _serves(self.cert.read_bytes(), key, self._names, now):
                 return False
-            _write(self.cert, _certificate(key, sorted(self._names), now))
+            replace_whole(self.cert, _certificate(key, sorted(self._names), now))
         except (OSError, ValueError, TypeError) as error:
             raise InvalidError(
                 f"the certificate in `{self.cert.parent}` cannot be made: {error}", code="tls_self_signed"
@@ -69,7 +69,7 @@ class SelfSigned:
     def _load_or_create_key(self) -> ec.EllipticCurvePrivateKey:
         if not self.key.exists():
             made = ec.generate_private_key(ec.SECP256R1())
-            _write(self.key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            replace_whole(self.key, made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         key = load_pem_private_key(self.key.read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise TypeError(f"`{self.key}` is no key of ours")
@@ -146,15 +146,3 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, readable by its owner alone."""
-    unfinished = path.with_name(f".{path.name}.new")  # of one name, so that a killed daemon leaves one at most
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)

@@ -103,13 +103,13 @@ def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("dies_in", ["_sync_directory", "_write_key"])
+@pytest.mark.parametrize("dies_in", ["_sync_directory", "write_new"])
 def test_what_a_daemon_killed_while_it_made_a_key_has_left_does_not_outlast_the_next_start(
     keys: SealingKeyFiles, key_file: Path, dies_in: str
 ) -> None:
     """Else the old key would still be there after its rotation, under another name."""
     dies = (
-        "import pathlib, signal, sys; from runtime.packages import key_files; write = key_files._write_key; "
+        "import pathlib, signal, sys; from runtime.packages import key_files; write = key_files.write_new; "
         f"key_files.{dies_in} = lambda *given: (given[1:] and write(*given), signal.raise_signal(signal.SIGKILL)); "
         "key_files.load_or_create_key(pathlib.Path(sys.argv[1]), 'sealing.key')"
     )
