@@ -60,8 +60,8 @@ def follow_run(session: Session, run: "RunResponse", job_ref: str, *, as_json: b
 
 def _report_end(session: Session, run: "DetailedRunResponse", job_ref: str) -> ExitCode:
     words = f"run {run.number} of {short_ref(job_ref)}: {run.status}"
-    if took(run) is not None:
-        words += f" after {session.output.duration(took(run))}{'' if session.output.is_terminal else ' s'}"
+    if (seconds := took(run)) is not None:
+        words += f" after {session.output.duration(seconds)}{'' if session.output.is_terminal else ' s'}"
     if run.reason:
         words += f": {run.reason}"
     session.output.message(words, style=status_style(run.status))

@@ -12,7 +12,7 @@ from runtime.domain.jobs import EntryPoint, Job, JobDefinition
 from runtime.domain.model import Frozen
 from runtime.domain.packages import Configuration, Deployment
 from runtime.domain.refs import short_name
-from runtime.domain.runs import MACHINE_RESTARTED, Run, RunEnd, RunStatus, judge_end
+from runtime.domain.runs import MACHINE_RESTARTED, Run, RunEnd, RunStatus, judge_end, with_last_line
 
 APP_PORT = 8080
 """Where an app listens in a network of its own."""
@@ -216,7 +216,6 @@ def judge_app_end(
         return RunEnd(status="cancelled", exit_code=exit_code, reason="cancelled on request")
     if exit_code is not None and not was_ready:
         what = f"killed by signal {exit_code - 128}" if exit_code > 128 else f"ended with exit code {exit_code}"
-        words = f"{what} before it answered"
-        said = last_line.strip()
-        return RunEnd(status="failed", exit_code=exit_code, reason=f"{words}: {said}" if said else words)
+        reason = with_last_line(f"{what} before it answered", last_line)
+        return RunEnd(status="failed", exit_code=exit_code, reason=reason)
     return judge_end(exit_code, stopped_for=None, last_line=last_line)

@@ -130,5 +130,10 @@ def judge_end(
         return RunEnd(status="failed", reason="the sandbox disappeared without an exit status; was it killed?")
     # Beyond 128 bubblewrap follows the shell: 128 + the signal's number.
     what = f"killed by signal {exit_code - 128}" if exit_code > 128 else f"exit code {exit_code}"
+    return RunEnd(status="failed", exit_code=exit_code, reason=with_last_line(what, last_line))
+
+
+def with_last_line(what: str, last_line: str) -> str:
+    """The reason of a run that failed by itself: what happened, and the last line it said, if it said any."""
     said = last_line.strip()  # an exception may end in lines that are set in
-    return RunEnd(status="failed", exit_code=exit_code, reason=f"{what}: {said}" if said else what)
+    return f"{what}: {said}" if said else what
