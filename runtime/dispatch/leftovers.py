@@ -10,16 +10,15 @@ No file of a live run is touched, nor the sandbox of one that has begun: they be
 import asyncio
 import contextlib
 import os
-import signal
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 
 from runtime.packages.removal import remove_tree
-from runtime.sandbox.detached import kill_and_wait
-from runtime.sandbox.identity import ProcessIdentity, identify, send_signal
+from runtime.sandbox.detached import kill_all
+from runtime.sandbox.identity import ProcessIdentity, identify
 from runtime.sandbox.network import NetworkHolders
 from runtime.store import runs, workspaces
 from runtime.store.database import Database
@@ -40,24 +39,16 @@ async def sweep_leftovers(database: Database, state_dir: Path, network: NetworkH
     """
     async with database.read() as connection:
         live = {run.id for run in await runs.active_runs(connection)}
-        rows = [await runs.find_live(connection, run_id) for run_id in live]
+        begun = await runs.begun_runs(connection)
         known = {workspace.id for workspace in await workspaces.all_workspaces(connection)}
-    begun = {row.run_id for row in rows if row is not None and row.pid is not None}
-    ended = await _end(await asyncio.to_thread(_sandboxes, state_dir, begun))
+    ended = await asyncio.to_thread(_sandboxes, state_dir, begun)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            await kill_all(ended)
     removed = await asyncio.to_thread(_remove_files, state_dir, live)
     await network.sweep(live | known)
     if ended or removed:
-        log.info("took away what an earlier daemon left", action="leftovers.sweep", sandboxes=ended, files=removed)
-
-
-async def _end(processes: Sequence[ProcessIdentity]) -> int:
-    """Kill them, and wait until they write nothing any more; returns how many there were."""
-    ended = sum([send_signal(process, signal.SIGKILL) for process in processes])
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_END_SECONDS):
-            for process in processes:
-                await kill_and_wait(process)
-    return ended
+        log.info("took away what an earlier daemon left", action="leftovers.sweep", sandboxes=len(ended), files=removed)
 
 
 def _sandboxes(state_dir: Path, begun: Container[UUID]) -> list[ProcessIdentity]:

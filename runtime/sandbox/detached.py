@@ -102,6 +102,14 @@ async def kill_and_wait(identity: ProcessIdentity) -> None:
     reap(identity.pid)
 
 
+async def kill_all(processes: Sequence[ProcessIdentity]) -> None:
+    """Send SIGKILL to each before any is waited for, so that a daemon that dies meanwhile leaves none; then wait."""
+    for process in processes:
+        send_signal(process, signal.SIGKILL)
+    for process in processes:
+        await kill_and_wait(process)
+
+
 async def end_with_children(pid: int) -> None:
     """Kill a process and its children, and take its exit status, if it is from `spawn_detached`, once all have ended.
 
@@ -112,10 +120,7 @@ async def end_with_children(pid: int) -> None:
     if parent is not None:
         _stop(parent)  # so that no child comes to be behind our back
         family = [parent, *(child for each in children_of(pid) if (child := identify(each)) is not None)]
-        for process in family:  # all before any is waited for: a daemon that died meanwhile would leave one stopped
-            send_signal(process, signal.SIGKILL)
-        for process in family:
-            await kill_and_wait(process)
+        await kill_all(family)
     reap(pid)
 
 

@@ -245,6 +245,11 @@ async def find_live(connection: Connection, run_id: UUID) -> LiveRun | None:
     return _live(row) if row else None
 
 
+async def begun_runs(connection: Connection) -> set[UUID]:
+    """The live runs of which it is stored which processes they have become."""
+    return {UUID(bytes=row[0]) for row in await connection.all("SELECT run_id FROM live_runs WHERE pid IS NOT NULL")}
+
+
 async def save_process(
     connection: Connection, run_id: UUID, pid: int, pid_started: int, boot_id: str, *, deadline_at: datetime | None
 ) -> None:
