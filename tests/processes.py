@@ -51,6 +51,22 @@ def wait_for(look: Callable[[], T | None], what: str, seconds: float = 60.0) -> 
     return seen
 
 
+def pids_with(text: str) -> list[int]:
+    """The other processes in whose words a text stands."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if text in (directory / "cmdline").read_text(errors="replace") and int(directory.name) != os.getpid():
+                found.append(int(directory.name))
+    return found
+
+
+def run_until_killed(code: str, *arguments: object) -> None:
+    """Run code in a Python of its own, in which it dies of SIGKILL as a daemon may; fails if it does not."""
+    argv = [sys.executable, "-c", code, *map(str, arguments)]
+    assert subprocess.run(argv, env=plain_environment(), check=False).returncode == -signal.SIGKILL
+
+
 def plain_environment(**variables: str) -> dict[str, str]:
     """An environment without the settings of whoever runs the tests."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.lower().endswith("_proxy")}

@@ -25,6 +25,7 @@ from runtime.proxy.app import AppsProxy
 from runtime.server import Server, server_config
 from runtime.settings import Settings
 from tests.factories import NOW, make_run
+from tests.plain_app import PlainApp
 
 Test = Callable[..., Coroutine[Any, Any, None]]
 
@@ -238,3 +239,13 @@ async def _nothing(scope: Any, receive: Any, send: Any) -> None:
     else:
         await send({"type": "http.response.start", "status": 404, "headers": []})
         await send({"type": "http.response.body", "body": b"the API"})
+
+
+async def leave_while_used(proxy: Proxied, app: PlainApp, writer: asyncio.StreamWriter, *, is_revoked: bool) -> None:
+    """A visitor goes, or loses access, while the app answers; return once the app's side has ended as well."""
+    async with asyncio.timeout(5):
+        await proxy.apps.used.wait()
+        proxy.visits.revoke() if is_revoked else writer.close()
+        await app.ended.wait()
+        await proxy.apps.unused.wait()
+    writer.close()

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from runtime.dispatch.leftovers import sweep_leftovers
-from runtime.sandbox.identity import ProcessIdentity, identify, is_alive
+from runtime.sandbox.identity import ProcessIdentity, identify, is_alive, name_of
 from runtime.sandbox.network import NetworkHolders
 from runtime.store import runs as store
 from tests.factories import NOW, make_raw_definition
 from tests.house import House
-from tests.processes import plain_environment, wait_for
+from tests.processes import pids_with, plain_environment, wait_for
 
 pytest_plugins = ("tests.job_fixtures",)
 pytestmark = pytest.mark.usefixtures("bubblewrap")
@@ -47,9 +47,9 @@ def sandboxes(tmp_path: Path) -> Iterator[list[ProcessIdentity]]:
     """To be filled; whatever still shows something of the test's is ended."""
     found: list[ProcessIdentity] = []
     yield found
-    for process in processes_with(str(tmp_path)):
+    for pid in pids_with(str(tmp_path)):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("shown", ["cache/uv/a-workspace", "tmp/console.sock"])
@@ -94,14 +94,5 @@ async def test_of_the_sandboxes_of_live_runs_those_go_on_whose_process_is_record
 
 def running_inside(place: Path) -> list[ProcessIdentity]:
     """bubblewrap and the sandbox's init, once both are there."""
-    found = [each for each in processes_with(str(place)) if Path(f"/proc/{each.pid}/comm").read_text() == "bwrap\n"]
+    found = [each for pid in pids_with(str(place)) if name_of(pid) == "bwrap" and (each := identify(pid)) is not None]
     return found if len(found) > 1 else []
-
-
-def processes_with(words: str) -> list[ProcessIdentity]:
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if words in (directory / "cmdline").read_text(errors="replace") and int(directory.name) != os.getpid():
-                found.append(identify(int(directory.name)))
-    return [process for process in found if process is not None]

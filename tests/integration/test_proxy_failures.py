@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.plain_app import OK, plain_app
-from tests.proxied import SLUG, client, on_uvloop, proxied
+from tests.proxied import SLUG, client, leave_while_used, on_uvloop, proxied
 
 
 @on_uvloop
@@ -105,12 +105,7 @@ async def test_a_browser_that_goes_is_not_the_apps_failure(method: str, is_revok
         _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         head = f"{method} /apps/{SLUG}/ HTTP/1.1\r\nhost: h\r\ncookie: dlt-runtime-app={'a' * 64}\r\n"
         writer.write(head.encode() + (b"content-length: 2\r\n\r\nab" if method == "POST" else b"\r\n"))
-        async with asyncio.timeout(5):
-            await proxy.apps.used.wait()
-            proxy.visits.revoke() if is_revoked else writer.close()
-            await app.ended.wait()
-            await proxy.apps.unused.wait()
-        writer.close()
+        await leave_while_used(proxy, app, writer, is_revoked=is_revoked)
         assert not proxy.apps.told
 
 

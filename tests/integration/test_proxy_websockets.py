@@ -21,7 +21,7 @@ from runtime.errors import DiskFullError, JobRuntimeError, UnauthenticatedError
 from runtime.proxy.crowding import MOST_OPEN
 from tests.factories import make_run
 from tests.plain_app import plain_app
-from tests.proxied import SECRET, SLUG, Proxied, on_uvloop, proxied
+from tests.proxied import SECRET, SLUG, Proxied, leave_while_used, on_uvloop, proxied
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -246,12 +246,7 @@ async def test_a_browser_that_goes_before_the_app_has_answered_holds_nothing(
         _, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         head = f"GET /apps/{SLUG}/ws HTTP/1.1\r\nhost: h\r\ncookie: dlt-runtime-app={'a' * 64}\r\n"
         writer.write(f"{head}connection: upgrade\r\nupgrade: websocket\r\n\r\n".encode())
-        async with asyncio.timeout(5):
-            await proxy.apps.used.wait()
-            proxy.visits.revoke() if is_revoked else writer.close()
-            await app.ended.wait()
-            await proxy.apps.unused.wait()
-        writer.close()
+        await leave_while_used(proxy, app, writer, is_revoked=is_revoked)
         assert not proxy.apps.told
 
 

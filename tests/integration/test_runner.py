@@ -1,12 +1,11 @@
 """Runs from prepare to their end, with dlt's launchers in a real virtualenv."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -16,7 +15,7 @@ from runtime.sandbox.detached import kill_and_wait
 from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_alive, parent_of
 from runtime.sandbox.tools import SandboxTools
 from tests.job_machine import JobMachine
-from tests.processes import wait_for
+from tests.processes import pids_with, wait_for
 
 pytest_plugins = ("tests.job_fixtures",)
 
@@ -347,17 +346,7 @@ async def test_a_sandbox_ends_whose_daemon_died_before_bubblewrap_could_tell_it_
     """Design decision 5; bubblewrap's child waits for a word of its parent, which dies where a pipe is broken."""
     launch = machine.launch({"job.py": GATE})
     await daemon_killed(machine, launch, "early")
-    await asyncio.to_thread(wait_for, lambda: not processes_of(launch.run_id), "nothing of the run is left", 15)
-
-
-def processes_of(run_id: UUID) -> list[str]:
-    """The names of all processes in whose words a run's id stands."""
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if str(run_id).encode() in (directory / "cmdline").read_bytes():
-                found.append((directory / "comm").read_text().strip())
-    return found
+    await asyncio.to_thread(wait_for, lambda: not pids_with(str(launch.run_id)), "nothing of the run is left", 15)
 
 
 async def test_an_unreleased_sandbox_that_ends_late_does_not_report_for_the_run_prepared_after_it(

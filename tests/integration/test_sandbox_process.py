@@ -16,6 +16,7 @@ from runtime.sandbox.identity import ProcessIdentity, children_of, identify, is_
 from runtime.sandbox.policy import Mount, SandboxPolicy
 from runtime.sandbox.process import run_in_sandbox
 from runtime.sandbox.system_mounts import system_view, write_system_files
+from tests.processes import pids_with
 
 pytest_plugins = ("tests.job_fixtures",)
 pytestmark = pytest.mark.usefixtures("bubblewrap")
@@ -100,20 +101,11 @@ async def test_however_early_a_command_is_cancelled_nothing_of_it_is_left(tmp_pa
             command.cancel()
             await asyncio.wait({command}, timeout=10)
             assert command.cancelled()
-        assert processes_with(mark) == []
+        assert pids_with(mark) == []
     finally:
-        for pid in processes_with(mark):
+        for pid in pids_with(mark):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-
-
-def processes_with(word: str) -> list[int]:
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if word in (directory / "cmdline").read_text(errors="replace").split("\0"):
-                found.append(int(directory.name))
-    return found
 
 
 async def test_a_build_dies_with_a_killed_daemon(tmp_path: Path) -> None:

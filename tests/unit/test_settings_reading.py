@@ -1,6 +1,5 @@
 """What settings are taken from the file and the environment, and what is said of others."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,6 @@ import pytest
 from runtime.errors import InvalidError
 from runtime.settings import MIB
 from runtime.settings_reading import load_settings
-
-
-@pytest.fixture
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in list(os.environ):
-        if name.startswith("DLT_RUNTIME_"):
-            monkeypatch.delenv(name)
-    return monkeypatch
 
 
 def refusal(tmp_path: Path, text: str | bytes = "") -> str:
@@ -47,15 +38,13 @@ def refusal(tmp_path: Path, text: str | bytes = "") -> str:
         ("listen = ", "Invalid value"),
     ],
 )
-def test_a_mistake_in_the_file_is_told_in_its_own_words(
-    tmp_path: Path, nothing_set: pytest.MonkeyPatch, text: str | bytes, said: str
-) -> None:
+def test_a_mistake_in_the_file_is_told_in_its_own_words(tmp_path: Path, text: str | bytes, said: str) -> None:
     message = refusal(tmp_path, text)
     assert said in message
     assert "Value error" not in message
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path, nothing_set: pytest.MonkeyPatch) -> None:
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     message = refusal(tmp_path, "listen = 'here'\nlog_level = 'loud'\n[runs]\nmax_running = 0")
     assert all(name in message for name in ("`listen`", "`log_level`", "`runs.max_running`"))
 
@@ -77,14 +66,14 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path, nothing_set: pytest.Monke
     ],
 )
 def test_a_mistake_in_the_environment_is_told(
-    tmp_path: Path, nothing_set: pytest.MonkeyPatch, name: str, value: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
-    nothing_set.setenv(name, value)
+    monkeypatch.setenv(name, value)
     assert said in refusal(tmp_path)
 
 
 def test_the_environment_sets_what_is_a_setting_and_may_hold_what_the_command_line_reads(
-    tmp_path: Path, nothing_set: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
         "URL": "http://h:1",
@@ -97,7 +86,7 @@ def test_the_environment_sets_what_is_a_setting_and_may_hold_what_the_command_li
         "NOTIFY__TARGETS__OPS__URL": "json://h",
         "AUTH": '{"password_length": 20}',
     }.items():
-        nothing_set.setenv(f"DLT_RUNTIME_{name}", value)
+        monkeypatch.setenv(f"DLT_RUNTIME_{name}", value)
     (tmp_path / "empty.toml").touch()
     read = load_settings(tmp_path / "empty.toml")
     assert (read.log_level, read.runs.max_running, read.auth.password_length) == ("debug", 3, 20)
@@ -105,7 +94,7 @@ def test_the_environment_sets_what_is_a_setting_and_may_hold_what_the_command_li
     assert read.environments.find_links == ("/srv/wheels",)
 
 
-def test_every_size_may_be_written_with_its_unit(tmp_path: Path, nothing_set: pytest.MonkeyPatch) -> None:
+def test_every_size_may_be_written_with_its_unit(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(
         """

@@ -1,10 +1,7 @@
 """The signing key's file."""
 
 import os
-import signal
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from runtime.auth.keys import load_or_create_signing_key
 from runtime.errors import InvalidError
-from tests.processes import plain_environment
+from tests.processes import run_until_killed
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -32,8 +29,7 @@ def test_a_daemon_killed_while_it_made_the_key_is_in_nobodys_way(tmp_path: Path)
         f"os.getpid = lambda: {os.getpid()}; os.fsync = lambda _: signal.raise_signal(signal.SIGKILL); "
         "load_or_create_signing_key(pathlib.Path(sys.argv[1]))"
     )
-    done = subprocess.run([sys.executable, "-c", dies, path], env=plain_environment(), check=False)
-    assert done.returncode == -signal.SIGKILL
+    run_until_killed(dies, path)
     load_or_create_signing_key(path)
     assert [entry.name for entry in path.parent.iterdir()] == ["signing.key"]
 

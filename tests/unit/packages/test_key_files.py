@@ -4,10 +4,7 @@ import contextlib
 import errno
 import itertools
 import os
-import signal
 import stat
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ import pytest
 from runtime.errors import ConflictError, InvalidError, UnavailableError
 from runtime.packages.key_files import SealingKeyFiles, SealingKeys, load_or_create_key
 from tests.package_factory import names_in
-from tests.processes import plain_environment
+from tests.processes import run_until_killed
 
 KEY = bytes(range(32))
 
@@ -113,8 +110,7 @@ def test_what_a_daemon_killed_while_it_made_a_key_has_left_does_not_outlast_the_
         f"key_files.{dies_in} = lambda *given: (given[1:] and write(*given), signal.raise_signal(signal.SIGKILL)); "
         "key_files.load_or_create_key(pathlib.Path(sys.argv[1]), 'sealing.key')"
     )
-    done = subprocess.run([sys.executable, "-c", dies, key_file], env=plain_environment(), check=False)
-    assert done.returncode == -signal.SIGKILL
+    run_until_killed(dies, key_file)
     assert [name for name in names_in(key_file.parent) if name.startswith(".")]
     keys.load()
     assert names_in(key_file.parent) == ["sealing.key"]
